@@ -1,0 +1,133 @@
+"""Rewards -> advantages: every way to say how good a response was, as pure tensor functions.
+
+Shapes: B samples, T response tokens, G = group_size. The samples of one group are neighbours.
+"""
+
+import torch
+from torch import Tensor
+
+
+def _grouped(rewards_B: Tensor, group_size: int) -> Tensor:
+    """View rewards [B] as [B // G, G], without an incomplete last group.
+
+    Raises:
+        ValueError: not one-dimensional, group_size below 2, no complete group, NaN or infinite.
+    """
+    if rewards_B.dim() != 1:
+        raise ValueError(f"rewards must have shape [B], got {list(rewards_B.shape)}")
+    if group_size < 2:
+        raise ValueError(
+            f"group_size must be at least 2, got {group_size}: a group of one is its own mean, "
+            f"so its relative reward would always be 0"
+        )
+    if len(rewards_B) < group_size:
+        raise ValueError(
+            f"group_size={group_size} needs at least {group_size} rewards, got {len(rewards_B)}"
+        )
+    if not torch.isfinite(rewards_B).all():
+        bad = int((~torch.isfinite(rewards_B)).nonzero()[0])
+        raise ValueError(f"reward {bad} is {rewards_B[bad].item()}; rewards must be finite")
+    complete = len(rewards_B) // group_size * group_size
+    rewards = rewards_B[:complete]
+    return (rewards if rewards.is_floating_point() else rewards.float()).view(-1, group_size)
+
+
+def silent_groups(rewards_B: Tensor, group_size: int) -> Tensor:
+    """True for each group [B // G] whose rewards are all equal: it has nothing to teach."""
+    rewards = _grouped(rewards_B, group_size)
+    return (rewards == rewards[:, :1]).all(dim=1)
+
+
+def compute_relative_rewards(
+    rewards_B: Tensor,
+    group_size: int,
+    normalize: bool = True,
+    ddof: int = 1,
+    eps: float = 1e-8,
+    relative_reward_weight: float = 1.0,
+    baseline_reward_weight: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Compare each reward with the mean of its group (GRPO, arXiv 2402.03300, section 4.1.2).
+
+    Args:
+        rewards_B: rewards [B], in the caller's unit; a group is ``group_size`` neighbours.
+        normalize: divide by the group's standard deviation + eps; False is Dr. GRPO's choice.
+        ddof: 1 divides the squared deviations by G - 1 (TRL, verl), 0 by G.
+        relative_reward_weight, baseline_reward_weight: the result is ``relative_reward_weight *
+            relative + baseline_reward_weight * baseline``. With w for the second weight (and 1
+            for the first, normalize=False) this is the shrunken baseline (1 - w) * mean.
+
+    Returns:
+        Relative rewards [B'], where B' leaves out an incomplete last group, and the group means
+        [B' // G]. A silent group, all rewards equal, has relative reward exactly 0 before the mix.
+
+    Raises:
+        ValueError: not [B], group_size below 2 or above B, NaN or infinite rewards.
+    """
+    rewards = _grouped(rewards_B, group_size)
+    baselines = rewards.mean(dim=1, keepdim=True)
+    relative = rewards - baselines
+    if normalize:
+        relative = relative / (rewards.std(dim=1, keepdim=True, correction=ddof) + eps)
+    # Rounding leaves a residue in the mean of equal rewards; divided by eps it would shout.
+    silent = silent_groups(rewards_B, group_size).unsqueeze(1)
+    relative = relative.masked_fill(silent, 0.0)
+    mixed = relative_reward_weight * relative + baseline_reward_weight * baselines
+    return mixed.flatten(), baselines.flatten()
+
+
+def leave_one_out(rewards_B: Tensor, group_size: int) -> Tensor:
+    """Reward minus the mean of the *other* rewards of the group, [B'] (RLOO, arXiv 2402.14740).
+
+    Equal to G / (G - 1) times the centred reward, and unbiased: no reward is in its own baseline.
+
+    Raises:
+        ValueError: as `compute_relative_rewards`.
+    """
+    relative, _ = compute_relative_rewards(rewards_B, group_size, normalize=False)
+    return relative * group_size / (group_size - 1)
+
+
+def standardize(advantages: Tensor, mask: Tensor | None = None, eps: float = 1e-8) -> Tensor:
+    """Shift and scale to mean 0 and standard deviation 1 over the batch (ddof 0).
+
+    Args:
+        advantages: any shape.
+        mask: the same shape; where it is 0 the value counts for nothing and becomes 0.
+
+    Returns:
+        The same shape. Equal advantages give exactly 0.
+    """
+    keep = torch.ones_like(advantages, dtype=torch.bool) if mask is None else mask.bool()
+    kept = advantages[keep]
+    if len(kept) == 0 or (kept == kept[0]).all():
+        return torch.zeros_like(advantages)
+    standardized = (advantages - kept.mean()) / (kept.std(correction=0) + eps)
+    return standardized.masked_fill(~keep, 0.0)
+
+
+def gae(
+    rewards_BT: Tensor, values_BT: Tensor, mask_BT: Tensor, gamma: float, lam: float
+) -> tuple[Tensor, Tensor]:
+    """Generalised advantage estimation per token (arXiv 1506.02438, equation 16).
+
+    delta_t = r_t + gamma * V_{t+1} - V_t and A_t = delta_t + gamma * lam * A_{t+1}, where both
+    V and A are 0 after the last token. With gamma = lam = 1 and one reward R at the end, every
+    token's advantage is R - V_t. ``mask_BT`` is 1 on every response token, padding on the right.
+
+    Returns:
+        Advantages and returns (advantages + values), both [B, T] and 0 on padding.
+    """
+    if not rewards_BT.shape == values_BT.shape == mask_BT.shape:
+        shapes = [list(tensor.shape) for tensor in (rewards_BT, values_BT, mask_BT)]
+        raise ValueError(f"rewards, values and mask must have one shape [B, T], got {shapes}")
+    padding = mask_BT == 0
+    values, rewards = values_BT.masked_fill(padding, 0), rewards_BT.masked_fill(padding, 0)
+    advantages = torch.zeros_like(values)
+    next_value = next_advantage = torch.zeros_like(values[:, 0])
+    for t in reversed(range(values.shape[1])):
+        delta = rewards[:, t] + gamma * next_value - values[:, t]
+        advantages[:, t] = delta + gamma * lam * next_advantage
+        advantages[:, t].masked_fill_(padding[:, t], 0)
+        next_value, next_advantage = values[:, t], advantages[:, t]
+    return advantages, advantages + values

@@ -1,0 +1,129 @@
+"""Log-probs and advantages -> losses: one short pure function a formula.
+
+Shapes: B samples, T response tokens (padded on the right), V vocabulary entries. Everything is
+computed in float32 or better, whatever the model's dtype, because ratios of log-probs near 1 are
+what the algorithms are about.
+"""
+
+import torch
+from torch import Tensor
+
+AGGREGATIONS = ("sequence", "token", "constant")
+KL_ESTIMATORS = ("k1", "k2", "k3")
+
+
+def _scaled(logits: Tensor, temperature: float) -> Tensor:
+    """Logits / temperature, in at least float32."""
+    if not temperature > 0:
+        raise ValueError(f"temperature must be above 0, got {temperature}")
+    logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+    return logits if temperature == 1.0 else logits / temperature
+
+
+def token_log_probs(logits_BTV: Tensor, tokens_BT: Tensor, temperature: float = 1.0) -> Tensor:
+    """log pi(token) under softmax(logits / temperature), [B, T].
+
+    The temperature has to be the one the tokens were sampled with: otherwise the ratio of new to
+    old probabilities is wrong from the first token on.
+    """
+    logits = _scaled(logits_BTV, temperature)
+    chosen = logits.gather(-1, tokens_BT.unsqueeze(-1)).squeeze(-1)
+    return chosen - logits.logsumexp(dim=-1)
+
+
+def entropy(logits_BTV: Tensor, temperature: float = 1.0) -> Tensor:
+    """Entropy of softmax(logits / temperature) at each position, in nats, [B, T].
+
+    It is the expectation over the whole vocabulary, not -log pi of the token that was sampled.
+    """
+    logits = _scaled(logits_BTV, temperature)
+    return logits.logsumexp(dim=-1) - (logits.softmax(dim=-1) * logits).sum(dim=-1)
+
+
+def clipped_surrogate(
+    log_probs: Tensor,
+    old_log_probs: Tensor,
+    advantages: Tensor,
+    clip_low: float = 0.2,
+    clip_high: float = 0.2,
+) -> Tensor:
+    """-min(ratio * A, clip(ratio, 1 - clip_low, 1 + clip_high) * A), per token [B, T].
+
+    The minimum, for positive and negative advantages alike (PPO, arXiv 1707.06347, equation 7);
+    two limits instead of one are DAPO's (arXiv 2503.14476, equation 10).
+
+    Args:
+        log_probs, old_log_probs: [B, T], of the policy now and of the policy that sampled.
+        advantages: [B, T], or [B, 1] for one advantage a response.
+    """
+    ratio = torch.exp(log_probs - old_log_probs)
+    clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
+    return -torch.minimum(ratio * advantages, clipped * advantages)
+
+
+def kl_penalty(log_probs: Tensor, ref_log_probs: Tensor, estimator: str = "k3") -> Tensor:
+    """Estimate KL(pi || ref) from samples of pi, per token [B, T], in nats.
+
+    ``k1`` = -d, ``k2`` = d**2 / 2, ``k3`` = exp(d) - 1 - d with d = log ref - log pi (Schulman,
+    "Approximating KL divergence", 2020). As values k1 and k3 are unbiased. As losses they differ:
+    on-policy, the expected gradient of k1 is 0, k2 gives that of KL(pi || ref), and k3 gives that
+    of KL(ref || pi) (arXiv 2506.09477).
+    """
+    difference = ref_log_probs - log_probs
+    if estimator == "k1":
+        return -difference
+    if estimator == "k2":
+        return difference**2 / 2
+    if estimator == "k3":
+        return torch.expm1(difference) - difference
+    raise ValueError(f"unknown KL estimator {estimator!r}; there are: {', '.join(KL_ESTIMATORS)}")
+
+
+def value_loss(
+    values: Tensor, returns: Tensor, old_values: Tensor | None = None, clip: float | None = None
+) -> Tensor:
+    """Squared error of the critic, (V - return)**2, per token [B, T].
+
+    With ``clip`` the critic may move at most ``clip`` from ``old_values`` and the larger of the
+    two errors counts (PPO's reference implementation; arXiv 2005.12729).
+    """
+    error = (values - returns) ** 2
+    if clip is None:
+        return error
+    if old_values is None:
+        raise ValueError("value_loss with clip needs old_values, the values before the update")
+    clipped = old_values + (values - old_values).clamp(-clip, clip)
+    return torch.maximum(error, (clipped - returns) ** 2)
+
+
+def token_weights(mask_BT: Tensor, mode: str = "sequence", length: int | None = None) -> Tensor:
+    """What each token weighs in the batch's loss, [B, T]; 0 on padding.
+
+    Weights of the *whole* batch let micro-batches be summed to exactly the undivided loss: means
+    of micro-batches would not, because responses differ in length.
+    """
+    mask = mask_BT.to(torch.float32) if not mask_BT.is_floating_point() else mask_BT
+    batch_size = mask.shape[0]
+    if mode == "sequence":
+        return mask / mask.sum(dim=1, keepdim=True).clamp(min=1) / batch_size
+    if mode == "token":
+        return mask / mask.sum().clamp(min=1)
+    if mode == "constant":
+        if length is None or length < 1:
+            raise ValueError(f"mode 'constant' needs length, the longest response; got {length}")
+        return mask / (batch_size * length)
+    raise ValueError(f"unknown aggregation {mode!r}; there are: {', '.join(AGGREGATIONS)}")
+
+
+def aggregate(
+    per_token_BT: Tensor, mask_BT: Tensor, mode: str = "sequence", length: int | None = None
+) -> Tensor:
+    """Per-token losses -> one number.
+
+    ``sequence``: mean over samples of the mean over each one's tokens (GRPO, arXiv 2402.03300).
+    ``token``: one mean over all tokens of the batch (DAPO, arXiv 2503.14476).
+    ``constant``: sum / (B * length), no division by a response's own length (Dr. GRPO, arXiv
+    2503.20783).
+    """
+    # Padding may hold anything, NaN too: it is cut out, not multiplied by 0.
+    return (per_token_BT.masked_fill(mask_BT == 0, 0) * token_weights(mask_BT, mode, length)).sum()

@@ -1,0 +1,140 @@
+"""Models: the policy, its frozen reference, the critic and the reward model.
+
+Everything loads through transformers' Auto classes: the tiny Qwen that ships with the course, a
+folder, or any causal language model of the Hugging Face hub. Weights come from safetensors files
+only, and no code of a model repository is ever run.
+"""
+
+import copy
+from pathlib import Path
+
+import torch
+from huggingface_hub.constants import HF_HUB_CACHE
+from torch import Tensor, nn
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers import PreTrainedModel as Model
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+TINY_QWEN = Path(__file__).parent.parent / "data" / "tiny-qwen"
+
+
+def default_device() -> torch.device:
+    """CUDA where there is one, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _from_pretrained(auto_class, name: str | Path, **options):
+    """Load from a folder or the hub, or say where it was looked for and what to do."""
+    try:
+        return auto_class.from_pretrained(str(name), trust_remote_code=False, **options)
+    except (OSError, ValueError) as error:
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            what = f"the folder {folder.resolve()} has no model that can be loaded from safetensors"
+        else:
+            what = (
+                f"there is no folder {folder.resolve()}, no copy of {str(name)!r} in the cache "
+                f"{HF_HUB_CACHE}, and it could not be fetched from the hub. On a machine with "
+                f"network, run 'hf download {name} --local-dir {folder.name}', "
+                f"copy that folder here and pass its path"
+            )
+        first_line = (str(error) or type(error).__name__).splitlines()[0]
+        raise FileNotFoundError(f"cannot load the model {str(name)!r}: {what} ({first_line})")
+
+
+def load_tokenizer(name: str | Path = TINY_QWEN) -> Tokenizer:
+    """Load a tokenizer; pads with its pad token or, lacking one, with its end token.
+
+    Raises:
+        FileNotFoundError: neither a folder nor the cache nor the hub has it.
+        ValueError: it has no end token, so that no response could ever end.
+    """
+    tokenizer = _from_pretrained(AutoTokenizer, name)
+    if tokenizer.eos_token_id is None:
+        raise ValueError(
+            f"the tokenizer of {str(name)!r} has no end token (eos_token is None), so no response "
+            f"could ever end; set eos_token in its tokenizer_config.json"
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_policy(
+    name: str | Path = TINY_QWEN,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> tuple[Model, Tokenizer]:
+    """Load a causal language model and its tokenizer.
+
+    Args:
+        name: a folder, or the id of a model on the Hugging Face hub.
+        device: where to put it; None takes `default_device()`.
+        dtype: of the weights. Keep float32 for training: a learning rate of 1e-6 is lost in
+            bfloat16 weights. `TrainerConfig.autocast` makes the products bfloat16 instead.
+
+    Raises:
+        FileNotFoundError: neither a folder nor the cache nor the hub has it.
+        ValueError: its tokenizer has no end token.
+    """
+    tokenizer = load_tokenizer(name)
+    model = _from_pretrained(AutoModelForCausalLM, name, dtype=dtype, use_safetensors=True)
+    return model.to(device or default_device()).eval(), tokenizer
+
+
+def end_token_ids(model: Model, tokenizer: Tokenizer) -> list[int]:
+    """Every token that ends a response: Qwen has two, ``<|im_end|>`` and ``<|endoftext|>``."""
+    ids = model.generation_config.eos_token_id if model.generation_config else None
+    ids = [] if ids is None else ids if isinstance(ids, list) else [ids]
+    return sorted({tokenizer.eos_token_id, *ids})
+
+
+def frozen_copy(model: Model) -> Model:
+    """A copy that never trains: the reference policy of the KL penalty."""
+    return copy.deepcopy(model).eval().requires_grad_(False)
+
+
+def count_parameters(*models: nn.Module | None, trainable_only: bool = False) -> int:
+    """Number of parameters of all models together; a tied weight counts once."""
+    parameters = {p for model in models if model is not None for p in model.parameters()}
+    return sum(p.numel() for p in parameters if p.requires_grad or not trainable_only)
+
+
+class ScalarHead(nn.Module):
+    """A Qwen without its language-model head, and one number per token in its place."""
+
+    def __init__(self, backbone: Model):
+        super().__init__()
+        self.backbone = backbone
+        # Exactly 0 at the start: a random head would train the policy on noise at first.
+        self.head = nn.Linear(backbone.config.hidden_size, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        self.head.to(device=backbone.device, dtype=backbone.dtype)
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, device: str | torch.device | None = None, **options
+    ):
+        """Take the backbone of any causal language model, in a folder or on the hub."""
+        backbone = _from_pretrained(AutoModel, name, use_safetensors=True, **options)
+        return cls(backbone.to(device or default_device())).eval()
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """Tokens [B, L], padded on the right -> one float32 number per token, [B, L]."""
+        hidden = self.backbone(input_ids=input_ids, use_cache=False).last_hidden_state
+        return self.head(hidden).squeeze(-1).float()
+
+
+class Critic(ScalarHead):
+    """V(s_t): the expected reward from here on, read where the policy chooses token t."""
+
+
+class RewardModel(ScalarHead):
+    """A learned judge: prompt and completion -> one score, read at the last token.
+
+    Call it like any reward function. Train it on preferences with the Bradley-Terry loss
+    (Christiano et al. 2017, arXiv 1706.03741, equation 1).
+    """
