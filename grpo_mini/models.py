@@ -6,14 +6,18 @@ only, and no code of a model repository is ever run.
 """
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from huggingface_hub.constants import HF_HUB_CACHE
+from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers import PreTrainedModel as Model
 from transformers import PreTrainedTokenizerBase as Tokenizer
+
+from .tasks import completion_text
 
 TINY_QWEN = Path(__file__).parent.parent / "data" / "tiny-qwen"
 
@@ -84,6 +88,39 @@ def load_policy(
     return model.to(device or default_device()).eval(), tokenizer
 
 
+def encode_prompts(tokenizer: Tokenizer, prompts: Sequence, limit: int) -> list[list[int]]:
+    """Token ids of each prompt; chat messages go through the tokenizer's chat template.
+
+    Raises:
+        ValueError: an empty prompt, more than ``limit`` tokens, or chat messages for a tokenizer
+            that has no chat template.
+    """
+    encoded = []
+    for index, prompt in enumerate(prompts):
+        if not isinstance(prompt, str):
+            if tokenizer.chat_template is None:
+                raise ValueError(
+                    f"prompt {index} is a list of chat messages, but the tokenizer has no chat "
+                    f"template; give the prompt as text, or use a chat model"
+                )
+            if not any(str(message["content"]).strip() for message in prompt):
+                raise ValueError(f"prompt {index} is empty: {prompt!r}")
+            prompt = tokenizer.apply_chat_template(
+                prompt, add_generation_prompt=True, tokenize=False
+            )
+        # The template has written the special tokens already; plain text gets none either.
+        tokens = tokenizer(prompt, add_special_tokens=False).input_ids
+        if not tokens or not prompt.strip():
+            raise ValueError(f"prompt {index} is empty: {prompt!r}")
+        if len(tokens) > limit:
+            raise ValueError(
+                f"prompt {index} has {len(tokens)} tokens, but the model's window leaves room for "
+                f"{limit} before the response: {prompt[:60]!r}…"
+            )
+        encoded.append(tokens)
+    return encoded
+
+
 def end_token_ids(model: Model, tokenizer: Tokenizer) -> list[int]:
     """Every token that ends a response: Qwen has two, ``<|im_end|>`` and ``<|endoftext|>``."""
     ids = model.generation_config.eos_token_id if model.generation_config else None
@@ -108,33 +145,64 @@ class ScalarHead(nn.Module):
     def __init__(self, backbone: Model):
         super().__init__()
         self.backbone = backbone
-        # Exactly 0 at the start: a random head would train the policy on noise at first.
+        # Exactly 0 at the start: a random head would first train the policy on noise.
         self.head = nn.Linear(backbone.config.hidden_size, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.head.to(device=backbone.device, dtype=backbone.dtype)
 
     @classmethod
-    def from_pretrained(
-        cls, name: str | Path, device: str | torch.device | None = None, **options
-    ):
-        """Take the backbone of any causal language model, in a folder or on the hub."""
-        backbone = _from_pretrained(AutoModel, name, use_safetensors=True, **options)
-        return cls(backbone.to(device or default_device())).eval()
+    def from_pretrained(cls, name: str | Path = TINY_QWEN, device=None, **attributes):
+        """The backbone of any causal language model, and the head where the folder has one."""
+        backbone = _from_pretrained(AutoModel, name, dtype=torch.float32, use_safetensors=True)
+        model = cls(backbone.to(device or default_device()), **attributes).eval()
+        if (head := Path(name) / "head.safetensors").exists():
+            load_model(model.head, head)
+        return model
 
-    def forward(self, input_ids: Tensor) -> Tensor:
-        """Tokens [B, L], padded on the right -> one float32 number per token, [B, L]."""
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write backbone and head in the layout that `from_pretrained` reads."""
+        self.backbone.save_pretrained(folder)
+        save_model(self.head, Path(folder) / "head.safetensors")
+
+    def per_token(self, input_ids: Tensor) -> Tensor:
+        """Tokens [B, L], padded on the right -> one float32 number a token, [B, L]."""
         hidden = self.backbone(input_ids=input_ids, use_cache=False).last_hidden_state
         return self.head(hidden).squeeze(-1).float()
 
 
 class Critic(ScalarHead):
-    """V(s_t): the expected reward from here on, read where the policy chooses token t."""
+    """V(s_t): the reward expected from here on, read where the policy chooses token t."""
+
+    forward = ScalarHead.per_token
 
 
 class RewardModel(ScalarHead):
-    """A learned judge: prompt and completion -> one score, read at the last token.
+    """A learned judge: prompt and completion -> one score, read at the end token.
 
-    Call it like any reward function. Train it on preferences with the Bradley-Terry loss
-    (Christiano et al. 2017, arXiv 1706.03741, equation 1).
+    Call it like any reward function. It is meant to be trained on preferences with the
+    Bradley-Terry loss (InstructGPT, arXiv 2203.02155, equation 1).
     """
+
+    def __init__(self, backbone: Model, tokenizer: Tokenizer):
+        super().__init__(backbone)
+        self.tokenizer = tokenizer
+
+    def scores(self, prompts: Sequence, completions: Sequence) -> Tensor:
+        """Scores [B], with gradients; prompts and completions as text or as chat messages."""
+        window = getattr(self.backbone.config, "max_position_embeddings", 1 << 30)
+        rows = []
+        for prompt, completion in zip(prompts, completions, strict=True):
+            response = self.tokenizer(completion_text(completion), add_special_tokens=False)
+            ids = response.input_ids + [self.tokenizer.eos_token_id]
+            rows.append(encode_prompts(self.tokenizer, [prompt], window - len(ids))[0] + ids)
+        width, pad = max(map(len, rows)), self.tokenizer.pad_token_id
+        tokens = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
+        last = torch.tensor([len(row) - 1 for row in rows]).unsqueeze(1)
+        per_token = self.per_token(tokens.to(self.backbone.device))
+        return per_token.gather(1, last.to(per_token.device)).squeeze(1)
+
+    @torch.no_grad()
+    def forward(self, prompts: Sequence, completions: Sequence, **columns) -> list[float]:
+        """TRL's reward signature."""
+        return self.scores(prompts, completions).tolist()

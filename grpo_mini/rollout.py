@@ -5,14 +5,14 @@ the distribution, no top-p or top-k: what is sampled from is what is scored.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
 from .losses import entropy, token_log_probs
-from .models import Model, Tokenizer, end_token_ids
+from .models import Model, Tokenizer, encode_prompts, end_token_ids
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Rollout:
         tokens_BT: response tokens, padded on the right.
         mask_BT: 1 on each response token, up to and including the end token; 0 on padding.
         log_probs_BT: log pi(token) when it was sampled; 0 on padding.
+        entropy_BT: entropy of the distribution each token was drawn from, in nats; 0 on padding.
         truncated_B: True where the response reached the limit without an end token.
         texts: the responses as text, without special tokens.
     """
@@ -32,53 +33,30 @@ class Rollout:
     tokens_BT: Tensor
     mask_BT: Tensor
     log_probs_BT: Tensor
+    entropy_BT: Tensor
     truncated_B: Tensor
     texts: list[str]
 
     def __len__(self) -> int:
         return len(self.prompts)
 
-    def first(self, count: int) -> "Rollout":
-        """The first ``count`` samples, cut off in every field alike."""
-        return Rollout(**{field.name: getattr(self, field.name)[:count] for field in fields(self)})
+    def select(self, rows: Tensor) -> "Rollout":
+        """The samples ``rows``, in every field alike, cut to the longest of them."""
+        length = int(self.lengths_B[rows].max()) if len(rows) else 0
+        return Rollout(
+            prompts=[self.prompts[row] for row in rows.tolist()],
+            tokens_BT=self.tokens_BT[rows, :length],
+            mask_BT=self.mask_BT[rows, :length],
+            log_probs_BT=self.log_probs_BT[rows, :length],
+            entropy_BT=self.entropy_BT[rows, :length],
+            truncated_B=self.truncated_B[rows],
+            texts=[self.texts[row] for row in rows.tolist()],
+        )
 
     @property
     def lengths_B(self) -> Tensor:
         """Response length of each sample in tokens."""
         return self.mask_BT.sum(dim=1)
-
-
-def encode_prompts(tokenizer: Tokenizer, prompts: Sequence, limit: int) -> list[list[int]]:
-    """Token ids of each prompt; chat messages go through the tokenizer's chat template.
-
-    Raises:
-        ValueError: an empty prompt, more than ``limit`` tokens, or chat messages for a tokenizer
-            that has no chat template.
-    """
-    encoded = []
-    for index, prompt in enumerate(prompts):
-        if not isinstance(prompt, str):
-            if tokenizer.chat_template is None:
-                raise ValueError(
-                    f"prompt {index} is a list of chat messages, but the tokenizer has no chat "
-                    f"template; give the prompt as text, or use a chat model"
-                )
-            if not any(str(message["content"]).strip() for message in prompt):
-                raise ValueError(f"prompt {index} is empty: {prompt!r}")
-            prompt = tokenizer.apply_chat_template(
-                prompt, add_generation_prompt=True, tokenize=False
-            )
-        # The template has written the special tokens already; plain text gets none either.
-        tokens = tokenizer(prompt, add_special_tokens=False).input_ids
-        if not tokens or not prompt.strip():
-            raise ValueError(f"prompt {index} is empty: {prompt!r}")
-        if len(tokens) > limit:
-            raise ValueError(
-                f"prompt {index} has {len(tokens)} tokens, but the model's window leaves room for "
-                f"{limit} before the response: {prompt[:60]!r}…"
-            )
-        encoded.append(tokens)
-    return encoded
 
 
 def _left_padded(rows: list[list[int]], pad: int, device) -> tuple[Tensor, Tensor]:
@@ -131,22 +109,24 @@ def sample(
     number = len(encoded) * samples_per_prompt
     tokens_BT = torch.full((number, max_new_tokens), pad, device=model.device)
     log_probs_BT = torch.zeros(number, max_new_tokens, device=model.device)
-    mask_BT = torch.zeros_like(tokens_BT)
+    entropy_BT = torch.zeros_like(log_probs_BT)
+    lengths_B = torch.full((number,), max_new_tokens, device=model.device)
     truncated_B = torch.ones(number, dtype=torch.bool, device=model.device)
-    active = torch.arange(number, device=model.device)  # rows that still write
+    active = torch.arange(number, device=model.device)  # the rows that still write
 
     for t in range(max_new_tokens):
-        probabilities = (logits[:, -1].float() / temperature).softmax(dim=-1)
-        chosen = torch.multinomial(probabilities, 1, generator=generator)
+        chosen = _draw(logits[:, -1], temperature, generator)
         tokens_BT[active, t] = chosen.squeeze(1)
         log_probs_BT[active, t] = token_log_probs(logits, chosen, temperature).squeeze(1)
-        mask_BT[active, t] = 1
+        entropy_BT[active, t] = entropy(logits, temperature).squeeze(1)
 
         going_on = ~torch.isin(chosen.squeeze(1), end_ids)
-        truncated_B[active[~going_on]] = False
-        if t == max_new_tokens - 1 or not going_on.any():
+        ended = active[~going_on]
+        lengths_B[ended] = t + 1
+        truncated_B[ended] = False
+        if t == max_new_tokens - 1 or len(ended) == len(active):
             break
-        if not going_on.all():
+        if len(ended):
             kept = going_on.nonzero().squeeze(1)
             cache.batch_select_indices(kept)
             active, chosen, seen, positions = (
@@ -161,13 +141,68 @@ def sample(
             past_key_values=cache,
         ).logits
 
-    length = int(mask_BT.sum(dim=1).max())
-    rows = [row[:n] for row, n in zip(tokens_BT.tolist(), mask_BT.sum(dim=1).tolist(), strict=True)]
+    length = int(lengths_B.max())
+    mask_BT = (torch.arange(length, device=model.device) < lengths_B.unsqueeze(1)).long()
+    rows = zip(tokens_BT.tolist(), lengths_B.tolist(), strict=True)
     return Rollout(
         prompts=[prompt for prompt in encoded for _ in range(samples_per_prompt)],
         tokens_BT=tokens_BT[:, :length],
-        mask_BT=mask_BT[:, :length],
+        mask_BT=mask_BT,
         log_probs_BT=log_probs_BT[:, :length],
+        entropy_BT=entropy_BT[:, :length],
         truncated_B=truncated_B,
-        texts=tokenizer.batch_decode(rows, skip_special_tokens=True),
+        texts=tokenizer.batch_decode([row[:n] for row, n in rows], skip_special_tokens=True),
+    )
+
+
+def score(
+    model: Model, rollout: Rollout, temperature: float = 1.0, with_entropy: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """Log-probs of the responses under ``model``, with gradients, and the entropy if asked for.
+
+    Returns:
+        log_probs [B, T] and entropy [B, T] or None; on padding both hold something finite that
+        the mask has to cut out.
+    """
+    tokens_BL, starts_B = join(rollout, model.config.pad_token_id or 0)
+    kept = tokens_BL.shape[1] - int(starts_B.min())  # no logits for the prompts
+    logits = model(input_ids=tokens_BL[:, :-1], logits_to_keep=kept, use_cache=False).logits
+    log_probs = token_log_probs(logits, tokens_BL[:, -kept:], temperature)
+    starts_B = starts_B - starts_B.min()
+    aligned = align(log_probs, starts_B, rollout)
+    return aligned, align(entropy(logits, temperature), starts_B, rollout) if with_entropy else None
+
+
+def join(rollout: Rollout, pad: int) -> tuple[Tensor, Tensor]:
+    """Prompt and response in one row, tokens [B, L], and where each response starts, [B].
+
+    Padding is on the right, so a causal model needs neither a mask nor position ids: no token
+    sees what comes after it.
+    """
+    device, responses = rollout.tokens_BT.device, rollout.tokens_BT.tolist()
+    lengths = rollout.lengths_B.tolist()
+    rows = [
+        prompt + response[:n]
+        for prompt, response, n in zip(rollout.prompts, responses, lengths, strict=True)
+    ]
+    width = max(map(len, rows))
+    tokens = torch.tensor([row + [pad] * (width - len(row)) for row in rows], device=device)
+    return tokens, torch.tensor([len(prompt) for prompt in rollout.prompts], device=device)
+
+
+def align(per_position: Tensor, starts_B: Tensor, rollout: Rollout) -> Tensor:
+    """Move each row of [B, K] to the left, so that its response begins in column 0: [B, T]."""
+    columns = torch.arange(rollout.tokens_BT.shape[1], device=per_position.device)
+    index = starts_B.unsqueeze(1) + columns
+    return per_position.gather(1, index.clamp(max=per_position.shape[1] - 1))
+
+
+def _draw(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
+    """One token a row from softmax(logits / temperature), [N, 1]: where the cumulative
+    probability passes a uniform number. One random number a row, not one a vocabulary entry."""
+    cumulative = (logits.float() / temperature).softmax(dim=-1).cumsum(dim=-1)
+    uniform = torch.rand(len(logits), 1, generator=generator, device=logits.device)
+    # Scaled by the last entry, which rounding keeps from being exactly 1.
+    return torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True).clamp(
+        max=logits.shape[-1] - 1
     )

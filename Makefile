@@ -1,0 +1,72 @@
+# make help lists the targets. Each one installs what it needs on first use, into .venv/.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help lab demo test lint format python clean
+
+# The first of these that runs, is of a supported version and can make a virtual environment.
+# Each is tried, not only looked up: a name may exist and still not start.
+CANDIDATES = python3.11 python3.12 python3.13 python3 python
+SUITABLE = import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(shell for name in $(CANDIDATES); do \
+	$$name -c '$(SUITABLE)' 2>/dev/null && { command -v $$name; break; }; done)
+
+VENV_PYTHON = .venv/bin/python
+PIP_INSTALL = $(VENV_PYTHON) -m pip install --disable-pip-version-check
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@echo
+	@echo 'Options go into ARGS:    make test ARGS="-k tasks -x"   make lab ARGS="--no-browser"'
+	@echo 'Another Python:          make lab PYTHON=/path/to/python3.12'
+	@echo 'Linux without a GPU:     make lab PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu'
+	@echo '                         leaves out the CUDA libraries, some 2 GB.'
+
+lab: .venv/installed  ## open the notebooks in JupyterLab, on this machine only
+	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=notebooks $(ARGS)
+
+# The tests and the demo use only what is in the clone. Offline, a slip fails at once.
+demo test: export HF_HUB_OFFLINE = 1
+
+demo: .venv/installed  ## train the tiny Qwen for two minutes and watch it learn to think
+	$(VENV_PYTHON) -m grpo_mini demo $(ARGS)
+
+test: .venv/installed-test  ## run all tests
+	$(VENV_PYTHON) -m pytest $(ARGS)
+
+lint: .venv/installed-test  ## check style and formatting
+	$(VENV_PYTHON) -m ruff check
+	$(VENV_PYTHON) -m ruff format --check
+
+format: .venv/installed-test  ## format the code and sort its imports
+	$(VENV_PYTHON) -m ruff check --select I --fix
+	$(VENV_PYTHON) -m ruff format
+
+python:  ## show which Python a new .venv would use
+	@"$(PYTHON)" -c '$(SUITABLE)' 2>/dev/null || { \
+		echo "This project needs Python 3.11, 3.12 or 3.13 with its venv module."; \
+		echo "Not suitable: $(or $(PYTHON),$(CANDIDATES))"; \
+		echo "Install one (on Debian or Ubuntu: apt install python3 python3-venv)," \
+			"or name one: add PYTHON=/path/to/python3.12 to the make command"; \
+		exit 1; } >&2
+	@echo "$(PYTHON)"
+
+clean:  ## remove .venv and every cache
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	find . -name .ipynb_checkpoints -prune -exec rm -rf {} +
+
+# ---------------------------------------------------------------------------- installation
+# A stamp file says what is installed. It is made again only when pyproject.toml changes.
+
+$(VENV_PYTHON):
+	@$(MAKE) --no-print-directory python
+	"$(PYTHON)" -m venv --clear .venv
+
+.venv/installed: pyproject.toml | $(VENV_PYTHON)
+	$(PIP_INSTALL) -e .
+	@touch $@
+
+.venv/installed-test: .venv/installed
+	$(PIP_INSTALL) -e '.[test]'
+	@touch $@
