@@ -1,0 +1,98 @@
+"""GRPO: the other samples of the group say how good a response was.
+
+Shao et al. 2024, arXiv 2402.03300. Read it beside ppo.py: the files differ in the critic.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .advantages import compute_relative_rewards, silent_groups, standardize
+from .rollout import Rollout
+from .trainer import Batch, Trainer, TrainerConfig
+
+
+@dataclass
+class GRPOConfig(TrainerConfig):
+    """What only GRPO needs.
+
+    Attributes:
+        group_size: responses to each prompt.
+        use_group_normalization: divide by the group's standard deviation.
+        relative_reward_weight, baseline_reward_weight: the mix, see `compute_relative_rewards`.
+        standardize_advantages: standardise over the batch too, as the source does.
+        grpo_epochs: updates on each batch.
+    """
+
+    group_size: int = 8
+    use_group_normalization: bool = True
+    relative_reward_weight: float = 1.0
+    baseline_reward_weight: float = 0.0
+    standardize_advantages: bool = False
+    grpo_epochs: int = 1
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.group_size < 2:
+            raise ValueError(f"group_size must be at least 2, got {self.group_size}")
+        if self.grpo_epochs < 1:
+            raise ValueError(f"grpo_epochs must be at least 1, got {self.grpo_epochs}")
+
+
+class GRPOTrainer(Trainer):
+    """Policy and reference; one optimiser."""
+
+    config_class = GRPOConfig
+
+    def train_step(self, batch_prompts: Sequence) -> dict[str, float]:
+        """Sample, reward, compare inside each group, update; returns the step's metrics."""
+        rollout = self.generate_responses(batch_prompts)
+        rewards_B = self.compute_rewards(batch_prompts, rollout)
+        batch, metrics = self.compute_advantages(rollout, rewards_B)
+        metrics |= self.update(batch, self.config.grpo_epochs)
+        return self.rollout_metrics(rollout, rewards_B) | metrics
+
+    def generate_responses(self, batch_prompts: Sequence) -> Rollout:
+        """A group of responses to each prompt: a group is one prompt's samples."""
+        return self.sample_responses(batch_prompts, self.config.group_size)
+
+    def compute_relative_rewards(self, rewards_B: Tensor) -> tuple[Tensor, Tensor]:
+        """Rewards compared inside each group [B'], and the groups' means [B' // G]."""
+        return compute_relative_rewards(
+            rewards_B,
+            self.config.group_size,
+            normalize=self.config.use_group_normalization,
+            relative_reward_weight=self.config.relative_reward_weight,
+            baseline_reward_weight=self.config.baseline_reward_weight,
+        )
+
+    def compute_advantages(self, rollout: Rollout, rewards_B: Tensor) -> tuple[Batch, dict]:
+        """One advantage a response, the same for each of its tokens."""
+        relative_B, baselines = self.compute_relative_rewards(rewards_B)
+        if len(relative_B) < len(rollout):  # an incomplete last group goes, and all that is its own
+            rollout = rollout.select(torch.arange(len(relative_B), device=relative_B.device))
+        advantages_B = relative_B
+        if self.config.standardize_advantages:
+            advantages_B = standardize(relative_B)
+        with self.clock("score"):
+            ref_log_probs = self.reference_log_probs(rollout)
+        silent = silent_groups(rewards_B, self.config.group_size)
+        metrics = {
+            "raw_reward_mean": rewards_B.mean().item(),
+            "raw_reward_std": rewards_B.std(correction=0).item(),
+            "relative_reward_mean": relative_B.mean().item(),
+            "relative_reward_std": relative_B.std(correction=0).item(),
+            "group_baseline_mean": baselines.mean().item(),
+            "silent_group_share": silent.float().mean().item(),
+            "advantage_mean": advantages_B.mean().item(),
+            "advantage_std": advantages_B.std(correction=0).item(),
+        }
+        advantages_BT = advantages_B.unsqueeze(1) * rollout.mask_BT
+        return Batch(rollout, advantages_BT, self.weights(rollout), ref_log_probs), metrics
+
+    def compute_loss(self, batch: Batch) -> Tensor:
+        """Loss of a micro-batch: policy, entropy and KL."""
+        log_probs, entropy = self.compute_log_probs(batch.rollout)
+        return self.compute_policy_loss(batch, log_probs, entropy)

@@ -1,0 +1,141 @@
+"""PPO: a critic says how good a response was.
+
+Schulman et al. 2017, arXiv 1707.06347. Read it beside grpo.py: the files differ in the critic.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .advantages import gae, standardize
+from .losses import value_loss
+from .models import Critic, frozen_copy
+from .rollout import Rollout, align, join
+from .trainer import Batch, Trainer, TrainerConfig, scatter
+
+
+@dataclass
+class PPOConfig(TrainerConfig):
+    """What only PPO needs.
+
+    Attributes:
+        critic_model_name: backbone of the critic; None starts from the policy's weights.
+        critic_learning_rate: of the critic's own optimiser.
+        vf_coef: weight of the value loss.
+        gamma, lam: discount and GAE's lambda; with both 1, A_t is reward - V_t.
+        samples_per_prompt: responses to each prompt; the critic needs no group.
+        standardize_advantages: standardise over the batch's tokens, as the source does.
+        ppo_epochs: updates on each batch.
+    """
+
+    prompts_per_step: int = 256
+    critic_model_name: str | None = None
+    critic_learning_rate: float = 5e-4
+    vf_coef: float = 0.5
+    gamma: float = 1.0
+    lam: float = 1.0
+    samples_per_prompt: int = 1
+    standardize_advantages: bool = True
+    ppo_epochs: int = 1
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("gamma", "lam"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
+        if self.ppo_epochs < 1:
+            raise ValueError(f"ppo_epochs must be at least 1, got {self.ppo_epochs}")
+
+
+class PPOTrainer(Trainer):
+    """Policy, reference and critic; two optimisers."""
+
+    config_class = PPOConfig
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.config.critic_model_name is None:
+            backbone = frozen_copy(self.policy.base_model).requires_grad_(True)
+            self.critic = Critic(backbone)
+        else:
+            self.critic = Critic.from_pretrained(
+                self.config.critic_model_name, self.policy.device
+            )
+        self.critic_optimizer = self.make_optimizer(self.critic, self.config.critic_learning_rate)
+
+    def models(self) -> dict[str, torch.nn.Module]:
+        """Every model that is resident, by role."""
+        return super().models() | {"critic": self.critic}
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Every optimiser, by the role of the model it trains."""
+        return super().optimizers() | {"critic": self.critic_optimizer}
+
+    def restore_models(self, checkpoint: Path) -> None:
+        """Load what the policy's folder does not hold."""
+        super().restore_models(checkpoint)
+        saved = Critic.from_pretrained(checkpoint / "critic", self.policy.device)
+        self.critic.load_state_dict(saved.state_dict())
+
+    def train_step(self, batch_prompts: Sequence) -> dict[str, float]:
+        """Sample, reward, compare with the critic's values, update; returns the step's metrics."""
+        rollout = self.generate_responses(batch_prompts)
+        rewards_B = self.compute_rewards(batch_prompts, rollout)
+        batch, metrics = self.compute_advantages(rollout, rewards_B)
+        metrics |= self.update(batch, self.config.ppo_epochs)
+        return self.rollout_metrics(rollout, rewards_B) | metrics
+
+    def generate_responses(self, batch_prompts: Sequence) -> Rollout:
+        """Responses to each prompt, one by default."""
+        return self.sample_responses(batch_prompts, self.config.samples_per_prompt)
+
+    def compute_values(self, rollout: Rollout) -> Tensor:
+        """V of the state in which each token was chosen, [B, T], with gradients."""
+        tokens_BL, starts_B = join(rollout, self.tokenizer.pad_token_id)
+        with self.autocast():
+            values_BL = self.critic(tokens_BL[:, :-1])
+        return align(values_BL, starts_B - 1, rollout)
+
+    def compute_log_probs_and_values(
+        self, rollout: Rollout
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Log-probs, entropy if it is part of the loss, and values, each [B, T]."""
+        return *self.compute_log_probs(rollout), self.compute_values(rollout)
+
+    def compute_advantages(self, rollout: Rollout, rewards_B: Tensor) -> tuple[Batch, dict]:
+        """One advantage a token, by GAE; the reward arrives with the last token."""
+        mask_BT = rollout.mask_BT
+        with self.clock("score"), torch.no_grad():
+            ref_log_probs = self.reference_log_probs(rollout)
+            parts = [
+                (rows, self.compute_values(rollout.select(rows)))
+                for rows in self.micro_batches(rollout)
+            ]
+            values_BT = scatter(parts, mask_BT)
+        rewards_BT = torch.zeros_like(values_BT)
+        rewards_BT.scatter_(1, rollout.lengths_B.unsqueeze(1) - 1, rewards_B.unsqueeze(1))
+        config = self.config
+        advantages_BT, returns_BT = gae(rewards_BT, values_BT, mask_BT, config.gamma, config.lam)
+        if config.standardize_advantages:
+            advantages_BT = standardize(advantages_BT, mask_BT)
+        inside = mask_BT.bool()
+        advantages, returns = advantages_BT[inside], returns_BT[inside]
+        error = (returns - values_BT[inside]).var(correction=0)
+        metrics = {
+            "advantage_mean": advantages.mean().item(),
+            "advantage_std": advantages.std(correction=0).item(),
+            "explained_variance": (1 - error / returns.var(correction=0).clamp(min=1e-8)).item(),
+        }
+        weights_BT = self.weights(rollout)
+        batch = Batch(rollout, advantages_BT, weights_BT, ref_log_probs, values_BT, returns_BT)
+        return batch, metrics
+
+    def compute_loss(self, batch: Batch) -> Tensor:
+        """Loss of a micro-batch: policy, entropy and KL, and the critic's squared error."""
+        log_probs, entropy, values = self.compute_log_probs_and_values(batch.rollout)
+        policy_loss = self.compute_policy_loss(batch, log_probs, entropy)
+        errors = value_loss(values, batch.returns)
+        return policy_loss + self.config.vf_coef * self.total("value_loss", errors, batch)

@@ -1,0 +1,740 @@
+"""What GRPO and PPO share: the training loop, the update, metrics, evaluation and checkpoints."""
+
+import hashlib
+import json
+import math
+import os
+import random
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from .losses import AGGREGATIONS, KL_ESTIMATORS, clipped_surrogate, kl_penalty, token_weights
+from .models import TINY_QWEN, Model, Tokenizer, frozen_copy, load_policy
+from .rollout import Rollout, sample, score
+from .tasks import Record, get_task, has_thought
+
+# Every metric of a training step: what it means, and what is healthy.
+METRICS = {
+    "step": "updates done so far",
+    "reward_mean": "mean reward of the samples; it should rise",
+    "think_share": "share of responses that think first; rises if thinking pays",
+    "length_mean": "response tokens, mean; rises with thinking, runaway growth is a warning",
+    "truncated_share": "responses cut off without an end token; near 0, else raise max_new_tokens",
+    "policy_loss": "value of the surrogate; near 0 on-policy whatever is learned, so not a measure",
+    "entropy": "nats per token while sampling; falls slowly, near 0 means exploration is over",
+    "kl": "estimated KL to the reference per token (only with kl_coef > 0); grows slowly",
+    "clip_fraction": "share of tokens where clipping stops the gradient; 0 on-policy, 0.2 is high",
+    "log_prob_distance": "mean |re-scored - sampled| log-prob; 1e-6 in float32, above 0.05 a bug",
+    "grad_norm": "length of the policy's gradient before clipping; spikes come before collapse",
+    "tokens_per_second": "sampled tokens over the whole step's time",
+    "peak_memory_mb": "most memory the process (on CUDA: the GPU) has held so far",
+    "seconds_generate": "time to sample the responses",
+    "seconds_reward": "time in the reward function",
+    "seconds_score": "time in reference and critic before the update",
+    "seconds_update": "time in forward, backward and optimiser steps",
+    "raw_reward_mean": "GRPO: as reward_mean, under the source's name",
+    "raw_reward_std": "GRPO: spread of the rewards of the whole batch",
+    "relative_reward_mean": "GRPO: near 0 by construction; else the groups are wrong",
+    "relative_reward_std": "GRPO: sqrt((1 - f)(G - 1)/G) after group normalisation, f silent share",
+    "group_baseline_mean": "GRPO: mean of the group means",
+    "silent_group_share": "GRPO: groups with equal rewards, which teach nothing; below 0.5",
+    "advantage_mean": "near 0 by construction",
+    "advantage_std": "1 after standardisation; the hidden part of the step size",
+    "value_loss": "PPO: squared error of the critic; should fall",
+    "value_grad_norm": "PPO: length of the critic's gradient before clipping",
+    "explained_variance": "PPO: share of the returns' variance the critic knows; 0 at first, rises",
+    "eval_accuracy": "right answers on held-out problems, sampled at the training temperature",
+    "eval_low": "lower end of its 95% Wilson interval",
+    "eval_high": "upper end of its 95% Wilson interval",
+    "eval_reward": "mean reward on held-out problems",
+    "eval_think_share": "share of held-out responses that think first",
+    "eval_length": "mean response tokens on held-out problems",
+    "train_seconds": "training time so far, without evaluation and checkpoints",
+    "samples": "responses sampled for training so far",
+}
+TIMING_METRICS = frozenset(
+    name for name in METRICS if "second" in name or name == "peak_memory_mb"
+)  # what two equal runs may differ in
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss or the gradient became NaN or infinite; ``metrics`` holds the step's metrics."""
+
+    def __init__(self, message: str, metrics: dict):
+        super().__init__(message)
+        self.metrics = metrics
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint is missing, cut short or edited."""
+
+
+@dataclass
+class TrainerConfig:
+    """What both algorithms need to know.
+
+    Attributes:
+        model_name: folder or hub id of the policy.
+        task: name in `tasks.TASKS`; gives prompts and reward unless the trainer is handed others.
+        autocast: run the models' products in bfloat16; log-probs stay float32. For CUDA.
+        prompts_per_step: distinct prompts of a step.
+        micro_batch_size: responses per forward and backward pass; changes memory, not results.
+        aggregation: how token losses become one number, see `losses.aggregate`.
+        kl_coef: weight of the KL penalty to the frozen start policy; 0 needs no reference.
+        entropy_coef: weight of an entropy bonus.
+    """
+
+    model_name: str = str(TINY_QWEN)
+    task: str = "chain-sums"
+    seed: int = 0
+    device: str | None = None
+    autocast: bool = False
+    prompts_per_step: int = 32
+    max_new_tokens: int = 64
+    temperature: float = 1.0
+    learning_rate: float = 2e-4
+    max_grad_norm: float = 1.0
+    micro_batch_size: int = 32
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+    kl_coef: float = 0.0
+    kl_estimator: str = "k3"
+    entropy_coef: float = 0.0
+    aggregation: str = "sequence"
+    train_problems: int = 20_000
+
+    def __post_init__(self):
+        get_task(self.task)
+        for name, known in (("kl_estimator", KL_ESTIMATORS), ("aggregation", AGGREGATIONS)):
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"unknown {name} {value!r}; there are: {', '.join(known)}")
+        at_least_one = ("prompts_per_step", "max_new_tokens", "micro_batch_size", "train_problems")
+        for name in at_least_one:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("temperature", "learning_rate", "max_grad_norm"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.train_problems < self.prompts_per_step:
+            raise ValueError(
+                f"train_problems={self.train_problems} is less than one step's "
+                f"prompts_per_step={self.prompts_per_step}"
+            )
+
+
+@dataclass
+class Batch:
+    """A rollout with what the update needs; all tensors are [B, T] like the rollout's."""
+
+    rollout: Rollout
+    advantages: Tensor
+    weights: Tensor
+    ref_log_probs: Tensor | None = None
+    values: Tensor | None = None
+    returns: Tensor | None = None
+
+    def select(self, rows: Tensor) -> "Batch":
+        """The samples ``rows``, cut to the longest of them; weights stay the whole batch's."""
+        rollout = self.rollout.select(rows)
+        length = rollout.tokens_BT.shape[1]
+        names = ("advantages", "weights", "ref_log_probs", "values", "returns")
+        tensors = {name: getattr(self, name) for name in names}
+        cut = {name: t[rows, :length] for name, t in tensors.items() if t is not None}
+        return Batch(rollout, **cut)
+
+
+class Trainer:
+    """Base of `GRPOTrainer` and `PPOTrainer`: problems -> rollout -> rewards -> advantages -> step.
+
+    Args:
+        config: the algorithm's configuration.
+        reward: ``reward(completions, **columns) -> list[float]``, TRL's signature, or a
+            `RewardModel`; None takes the task's.
+        dataset: records with a ``prompt`` and the reward's columns; None takes the task's.
+        model, tokenizer: the policy; None loads ``config.model_name``.
+    """
+
+    config_class = TrainerConfig
+
+    def __init__(
+        self,
+        config: TrainerConfig | None = None,
+        reward: Callable[..., list[float]] | None = None,
+        dataset: Sequence[Record] | None = None,
+        model: Model | None = None,
+        tokenizer: Tokenizer | None = None,
+    ):
+        self.config = config or self.config_class()
+        task = get_task(self.config.task)
+        self.reward = reward or task.reward
+        self.dataset = dataset
+        if dataset is None:
+            self.dataset = task.dataset(self.config.train_problems, self.config.seed)
+        if len(self.dataset) < self.config.prompts_per_step:
+            raise ValueError(
+                f"the dataset has {len(self.dataset)} prompts, fewer than one step's "
+                f"prompts_per_step={self.config.prompts_per_step}"
+            )
+        if (model is None) != (tokenizer is None):
+            raise ValueError("give model and tokenizer together, or neither")
+        if model is None:
+            model, tokenizer = load_policy(self.config.model_name, self.config.device)
+        self.policy, self.tokenizer = model, tokenizer
+        self.reference = frozen_copy(model) if self.config.kl_coef else None
+        self.policy_optimizer = self.make_optimizer(model, self.config.learning_rate)
+        self.generator = torch.Generator(model.device).manual_seed(self.config.seed)
+        self.history: list[dict] = []
+        self.step = 0
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._sums: dict[str, float] = defaultdict(float)
+
+    # ------------------------------------------------------------------ what a trainer trains
+
+    def models(self) -> dict[str, torch.nn.Module]:
+        """Every model that is resident, by role."""
+        models = {"policy": self.policy, "reference": self.reference}
+        return {role: model for role, model in models.items() if model is not None}
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Every optimiser, by the role of the model it trains."""
+        return {"policy": self.policy_optimizer}
+
+    @staticmethod
+    def make_optimizer(model: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+        """Adam without weight decay: the reward, not a pull to 0, says where weights go."""
+        return torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+
+    # ------------------------------------------------------------------ the pieces of a step
+
+    def sample_responses(self, batch_prompts: Sequence, samples_per_prompt: int) -> Rollout:
+        """Sample responses to records or prompts; those of one prompt are neighbours."""
+        with self.clock("generate"), self.autocast():
+            return sample(
+                self.policy,
+                self.tokenizer,
+                [prompt_of(record) for record in batch_prompts],
+                samples_per_prompt,
+                self.config.max_new_tokens,
+                self.config.temperature,
+                self.generator,
+            )
+
+    def compute_rewards(self, batch_prompts: Sequence, rollout: Rollout) -> Tensor:
+        """Ask the reward function, [B].
+
+        Raises:
+            RuntimeError: it raised; the message quotes prompt and completion.
+            ValueError: it returned the wrong number of rewards, or one that is not finite.
+        """
+        with self.clock("reward"):
+            return call_reward(self.reward, batch_prompts, rollout).to(self.policy.device)
+
+    def compute_log_probs(
+        self, rollout: Rollout, model: Model | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Log-probs and, if it is part of the loss, entropy under the policy, each [B, T]."""
+        with self.autocast():
+            with_entropy = model is None and self.config.entropy_coef != 0
+            return score(model or self.policy, rollout, self.config.temperature, with_entropy)
+
+    def compute_policy_loss(
+        self, batch: Batch, log_probs: Tensor, entropy: Tensor | None
+    ) -> Tensor:
+        """Clipped surrogate - entropy_coef * entropy + kl_coef * KL, of a (micro-)batch."""
+        config, mask = self.config, batch.rollout.mask_BT
+        old_log_probs = batch.rollout.log_probs_BT
+        surrogate = clipped_surrogate(
+            log_probs, old_log_probs, batch.advantages, config.clip_low, config.clip_high
+        )
+        loss = self.total("policy_loss", surrogate, batch)
+        if entropy is not None:
+            loss = loss - config.entropy_coef * self.total("entropy_loss", entropy, batch)
+        if batch.ref_log_probs is not None:
+            kl = kl_penalty(log_probs, batch.ref_log_probs, config.kl_estimator)
+            loss = loss + config.kl_coef * self.total("kl_loss", kl, batch)
+
+        with torch.no_grad():
+            ratio = torch.exp(log_probs - old_log_probs)
+            too_high = (ratio > 1 + config.clip_high) & (batch.advantages > 0)
+            too_low = (ratio < 1 - config.clip_low) & (batch.advantages < 0)
+            self._sums["clipped"] += float(((too_high | too_low) * mask).sum())
+            self._sums["distance"] += float(((log_probs - old_log_probs).abs() * mask).sum())
+            self._sums["tokens"] += float(mask.sum())
+        return loss
+
+    def total(self, name: str, per_token: Tensor, batch: Batch) -> Tensor:
+        """Weighted sum over a micro-batch; over all micro-batches it is the batch's loss."""
+        weighted = per_token.masked_fill(batch.rollout.mask_BT == 0, 0) * batch.weights
+        total = weighted.sum()
+        self._sums[name] += total.item()
+        return total
+
+    def weights(self, rollout: Rollout) -> Tensor:
+        """What each token weighs in the loss of the whole batch, [B, T]."""
+        return token_weights(rollout.mask_BT, self.config.aggregation, self.config.max_new_tokens)
+
+    @torch.no_grad()
+    def reference_log_probs(self, rollout: Rollout) -> Tensor | None:
+        """Log-probs of the responses under the frozen start policy; None if no KL is wanted."""
+        if self.reference is None:
+            return None
+        parts = [
+            (rows, self.compute_log_probs(rollout.select(rows), self.reference)[0])
+            for rows in self.micro_batches(rollout)
+        ]
+        return scatter(parts, rollout.mask_BT)
+
+    def micro_batches(self, rollout: Rollout, rows: Tensor | None = None) -> list[Tensor]:
+        """Rows of similar length together, so that little of a micro-batch is padding."""
+        lengths = rollout.lengths_B + torch.tensor(
+            [len(prompt) for prompt in rollout.prompts], device=rollout.mask_BT.device
+        )
+        order = lengths.argsort(stable=True) if rows is None else rows[lengths[rows].argsort()]
+        return list(order.split(self.config.micro_batch_size))
+
+    def compute_loss(self, batch: Batch) -> Tensor:
+        """Loss of a micro-batch, differentiable in everything that trains."""
+        raise NotImplementedError
+
+    def update(self, batch: Batch, epochs: int) -> dict[str, float]:
+        """One optimiser step an epoch on the whole batch, its gradient summed over micro-batches.
+
+        Samples without advantage, hence without gradient, are left out where nothing else in the
+        loss needs them; a batch of nothing else makes no step.
+
+        Raises:
+            TrainingDiverged: loss or gradient is NaN or infinite; the weights are not touched.
+        """
+        config, rollout = self.config, batch.rollout
+        rows = torch.arange(len(rollout), device=rollout.mask_BT.device)
+        if not (config.kl_coef or config.entropy_coef or batch.returns is not None):
+            rows = rows[(batch.advantages * rollout.mask_BT != 0).any(dim=1)]
+        micro_batches = self.micro_batches(rollout, rows) if len(rows) else []
+        self._sums.clear()
+        norms: dict[str, float] = defaultdict(float)
+        distance = 0.0
+        with self.clock("update"):
+            for epoch in range(epochs if micro_batches else 0):
+                for rows in micro_batches:
+                    loss = self.compute_loss(batch.select(rows))
+                    loss.backward()
+                if epoch == 0:
+                    distance = self._sums["distance"] / self._sums["tokens"]
+                for role, optimizer in self.optimizers().items():
+                    parameters = self.models()[role].parameters()
+                    norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
+                    norms[role] += norm.item() / epochs
+                totals = [*self._sums.values(), *norms.values()]
+                if not all(math.isfinite(value) for value in totals):
+                    self.zero_grad()
+                    metrics = {"step": self.step + 1, **self._sums, **norms}
+                    raise TrainingDiverged(
+                        f"loss or gradient is not finite in step {self.step + 1}: {metrics}. The "
+                        f"weights are those before the update; a smaller learning_rate "
+                        f"(now {config.learning_rate}) is the first thing to try",
+                        metrics,
+                    )
+                for optimizer in self.optimizers().values():
+                    optimizer.step()
+                self.zero_grad()
+        metrics = {
+            "policy_loss": self._sums["policy_loss"] / epochs,
+            "clip_fraction": self._sums["clipped"] / max(self._sums["tokens"], 1),
+            "log_prob_distance": distance,
+            "grad_norm": norms["policy"],
+        }
+        if batch.ref_log_probs is not None:
+            metrics["kl"] = self._sums["kl_loss"] / epochs
+        if batch.returns is not None:
+            metrics["value_loss"] = self._sums["value_loss"] / epochs
+            metrics["value_grad_norm"] = norms["critic"]
+        return metrics
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for optimizer in self.optimizers().values():
+            optimizer.zero_grad()
+
+    def rollout_metrics(self, rollout: Rollout, rewards_B: Tensor) -> dict[str, float]:
+        """What can be said before the update."""
+        tokens = rollout.mask_BT.sum()
+        return {
+            "reward_mean": rewards_B.mean().item(),
+            "think_share": sum(map(has_thought, rollout.texts)) / len(rollout),
+            "length_mean": rollout.lengths_B.float().mean().item(),
+            "truncated_share": rollout.truncated_B.float().mean().item(),
+            "entropy": (rollout.entropy_BT.sum() / tokens).item(),
+            "sampled": len(rollout),
+            "tokens": int(tokens),
+        }
+
+    def train_step(self, batch_prompts: Sequence) -> dict[str, float]:
+        """One step of the algorithm on these records; returns its metrics."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ the loop
+
+    def next_prompts(self) -> list[Record]:
+        """The records of the next step: the data set in a new order each time it is used up."""
+        number = self.config.prompts_per_step
+        epoch, position = divmod(self.step, len(self.dataset) // number)
+        order = list(range(len(self.dataset)))
+        random.Random(f"order/{self.config.seed}/{epoch}").shuffle(order)
+        return [self.dataset[i] for i in order[position * number : (position + 1) * number]]
+
+    def train(
+        self,
+        steps: int,
+        folder: str | Path | None = None,
+        save_every: int | None = None,
+        evaluate_every: int | None = None,
+        seconds: float | None = None,
+    ) -> list[dict]:
+        """Train until ``steps`` more steps are done or ``seconds`` of training have passed.
+
+        Ctrl-C, or interrupting the notebook's kernel, stops after the running step; the trainer
+        goes on from there at the next call.
+
+        Args:
+            folder: where ``log.jsonl``, a line a step, and the checkpoints go; None writes nothing.
+            save_every, evaluate_every: in steps, counted from the start of the training; None: not.
+
+        Returns:
+            The history of all steps so far.
+        """
+        log = None
+        if folder is not None:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            log = Path(folder) / "log.jsonl"
+            atomic_write(log, "".join(json.dumps(row) + "\n" for row in self.history))
+        if evaluate_every and not self.history:
+            self._record({"step": 0, "samples": 0, "train_seconds": 0.0, **self.evaluate()}, log)
+        name = type(self).__name__.removesuffix("Trainer")
+        progress = tqdm(total=steps, desc=name, unit="step", dynamic_ncols=True)
+        last = self.step + steps
+        with progress, uninterrupted() as interrupted:
+            while self.step < last and not interrupted():
+                start, self._seconds = time.perf_counter(), defaultdict(float)
+                records = self.next_prompts()
+                metrics = self.train_step(records)
+                took = time.perf_counter() - start
+                before = self.history[-1] if self.history else {"train_seconds": 0, "samples": 0}
+                self.step += 1
+                row = {
+                    "step": self.step,
+                    "samples": before["samples"] + metrics.pop("sampled"),
+                    "tokens_per_second": metrics.pop("tokens") / took,
+                    **metrics,
+                    "peak_memory_mb": peak_memory_mb(self.policy.device),
+                    "train_seconds": before["train_seconds"] + took,
+                    **{f"seconds_{phase}": s for phase, s in self._seconds.items()},
+                }
+                if evaluate_every and self.step % evaluate_every == 0:
+                    row |= self.evaluate()
+                self._record(row, log)
+                progress.update()
+                progress.set_postfix(
+                    reward=f"{row['reward_mean']:.2f}", length=f"{row['length_mean']:.0f}"
+                )
+                if folder is not None and save_every and self.step % save_every == 0:
+                    self.save(folder)
+                if seconds is not None and row["train_seconds"] >= seconds:
+                    break
+        return self.history
+
+    def _record(self, row: dict, log: Path | None) -> None:
+        self.history.append(row)
+        if log is not None:
+            with log.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+
+    def evaluate(
+        self, problems: Sequence[Record] | None = None, size: int = 500, seed: int = 0
+    ) -> dict[str, float]:
+        """Measure on held-out problems, sampled as in training; leaves the training untouched."""
+        if problems is None:
+            problems = get_task(self.config.task).dataset(size, seed, held_out=True)
+        with self.autocast():
+            return evaluate(
+                self.policy,
+                self.tokenizer,
+                problems,
+                self.reward,
+                self.config.max_new_tokens,
+                self.config.temperature,
+                seed,
+            )
+
+    @contextmanager
+    def clock(self, phase: str) -> Iterator[None]:
+        """Add the time spent inside to the step's ``seconds_<phase>``."""
+        start = time.perf_counter()
+        yield
+        if self.policy.device.type == "cuda":
+            torch.cuda.synchronize()  # the GPU works behind the program's back
+        self._seconds[phase] += time.perf_counter() - start
+
+    def autocast(self) -> torch.autocast:
+        """bfloat16 for the models' products if the configuration asks for it."""
+        device = self.policy.device.type
+        return torch.autocast(device, dtype=torch.bfloat16, enabled=self.config.autocast)
+
+    # ------------------------------------------------------------------ checkpoints
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``folder/step-000123``; it appears whole or not at all. The last two are kept."""
+        folder = Path(folder)
+        target, draft = folder / f"step-{self.step:06d}", folder / f".draft-{os.getpid()}"
+        shutil.rmtree(draft, ignore_errors=True)
+        for role, model in self.models().items():
+            model.save_pretrained(draft / role)
+        self.tokenizer.save_pretrained(draft / "policy")
+        state = {
+            "optimizers": {role: o.state_dict() for role, o in self.optimizers().items()},
+            "generator": self.generator.get_state(),
+            "torch": torch.get_rng_state(),
+            "python": random.getstate(),
+        }
+        torch.save(state, draft / "state.pt")
+        atomic_write(draft / "history.json", json.dumps(self.history))
+        names = sorted(p.relative_to(draft).as_posix() for p in draft.rglob("*") if p.is_file())
+        manifest = {
+            "trainer": type(self).__name__,
+            "step": self.step,
+            "config": asdict(self.config),
+            "files": {name: sha256(draft / name) for name in names},
+        }
+        text = json.dumps(manifest, indent=1)
+        atomic_write(draft / "manifest.json", text)
+        atomic_write(draft / "manifest.sha256", hashlib.sha256(text.encode()).hexdigest())
+        shutil.rmtree(target, ignore_errors=True)
+        draft.rename(target)
+        for old in sorted(folder.glob("step-*"))[:-2]:
+            shutil.rmtree(old)
+        return target
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        reward: Callable[..., list[float]] | None = None,
+        dataset: Sequence[Record] | None = None,
+    ) -> "Trainer":
+        """Go on from the newest checkpoint in ``folder``, or from that checkpoint itself.
+
+        A reward function or data set that is not the task's has to be given again.
+
+        Raises:
+            CheckpointError: there is none, a file is missing, cut short or edited, or it was
+                written by another trainer.
+        """
+        checkpoint = verified_checkpoint(Path(folder))
+        manifest = json.loads((checkpoint / "manifest.json").read_text())
+        kinds = {kind.__name__: kind for kind in (cls, *cls.__subclasses__())}
+        if manifest["trainer"] not in kinds:
+            raise CheckpointError(
+                f"{checkpoint} was written by {manifest['trainer']}, not by {cls.__name__}"
+            )
+        kind = kinds[manifest["trainer"]]
+        config = kind.config_class(**manifest["config"])
+        model, tokenizer = load_policy(checkpoint / "policy", config.device)
+        trainer = kind(config, reward, dataset, model, tokenizer)
+        trainer.restore_models(checkpoint)
+        state = torch.load(checkpoint / "state.pt", weights_only=True, map_location="cpu")
+        for role, optimizer in trainer.optimizers().items():
+            optimizer.load_state_dict(state["optimizers"][role])
+        trainer.generator.set_state(state["generator"])
+        torch.set_rng_state(state["torch"])
+        version, internal, gauss = state["python"]
+        random.setstate((version, tuple(internal), gauss))
+        trainer.history = json.loads((checkpoint / "history.json").read_text())
+        trainer.step = manifest["step"]
+        return trainer
+
+    def restore_models(self, checkpoint: Path) -> None:
+        """Load what the policy's folder does not hold."""
+        if self.reference is not None:
+            reference, _ = load_policy_weights(checkpoint / "reference", self.policy)
+            self.reference = frozen_copy(reference)
+
+
+def load_policy_weights(folder: Path, like: Model) -> tuple[Model, None]:
+    """A model from a checkpoint's folder, on the device of another."""
+    return type(like).from_pretrained(folder, use_safetensors=True).to(like.device), None
+
+
+def prompt_of(record: Record | str | list) -> str | list:
+    """The prompt of a record; a bare prompt is its own."""
+    return record["prompt"] if isinstance(record, dict) else record
+
+
+def call_reward(
+    reward: Callable[..., list[float]], batch_prompts: Sequence, rollout: Rollout
+) -> Tensor:
+    """Call a reward function in TRL's way and check what comes back, float32 [B]."""
+    repeats = len(rollout) // len(batch_prompts)
+    records = [record for record in batch_prompts for _ in range(repeats)]
+    columns: dict[str, list] = defaultdict(list)
+    for record, text, truncated in zip(
+        records, rollout.texts, rollout.truncated_B.tolist(), strict=True
+    ):
+        prompt = prompt_of(record)
+        is_chat = not isinstance(prompt, str)
+        columns["prompts"].append(prompt)
+        columns["completions"].append([{"role": "assistant", "content": text}] if is_chat else text)
+        columns["truncated"].append(truncated)
+        for name, value in record.items() if isinstance(record, dict) else ():
+            if name != "prompt":
+                columns[name].append(value)
+    try:
+        rewards = reward(**columns)
+    except Exception as error:
+        for i in range(len(records)):  # find the one it fails on
+            try:
+                reward(**{name: values[i : i + 1] for name, values in columns.items()})
+            except Exception:
+                where = f"prompt {prompt_of(records[i])!r}, completion {rollout.texts[i]!r}"
+                raise RuntimeError(f"the reward function failed on {where}: {error!r}") from error
+        raise RuntimeError(f"the reward function failed on the batch: {error!r}") from error
+    if len(rewards) != len(rollout):
+        raise ValueError(
+            f"the reward function returned {len(rewards)} rewards for {len(rollout)} completions"
+        )
+    rewards_B = torch.tensor([float(value) for value in rewards])
+    if not torch.isfinite(rewards_B).all():
+        i = int((~torch.isfinite(rewards_B)).nonzero()[0])
+        raise ValueError(
+            f"the reward function returned {rewards[i]} for prompt {prompt_of(records[i])!r}, "
+            f"completion {rollout.texts[i]!r}; rewards must be finite"
+        )
+    return rewards_B
+
+
+def evaluate(
+    model: Model,
+    tokenizer: Tokenizer,
+    problems: Sequence[Record],
+    reward: Callable[..., list[float]],
+    max_new_tokens: int = 64,
+    temperature: float = 1.0,
+    seed: int = 0,
+) -> dict[str, float]:
+    """One sample per problem: the share of full rewards with its interval, thinking, length."""
+    generator = torch.Generator(model.device).manual_seed(seed)
+    rewards, thoughts, length = [], 0, 0.0
+    for start in range(0, len(problems), 250):
+        chunk = problems[start : start + 250]
+        prompts = [prompt_of(record) for record in chunk]
+        rollout = sample(
+            model, tokenizer, prompts, 1, max_new_tokens, temperature, generator=generator
+        )
+        rewards += call_reward(reward, chunk, rollout).tolist()
+        thoughts += sum(map(has_thought, rollout.texts))
+        length += float(rollout.mask_BT.sum())
+    number = len(problems)
+    right = sum(value == 1.0 for value in rewards)
+    low, high = wilson_interval(right, number)
+    return {
+        "eval_accuracy": right / number,
+        "eval_low": low,
+        "eval_high": high,
+        "eval_reward": sum(rewards) / number,
+        "eval_think_share": thoughts / number,
+        "eval_length": length / number,
+    }
+
+
+def wilson_interval(right: int, number: int, z: float = 1.96) -> tuple[float, float]:
+    """95% interval of a share (Wilson 1927); unlike the normal one it works near 0 and 1."""
+    share = right / number
+    centre = share + z**2 / (2 * number)
+    margin = z * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2))
+    scale = 1 + z**2 / number
+    return (centre - margin) / scale, (centre + margin) / scale
+
+
+def scatter(parts: list[tuple[Tensor, Tensor]], mask_BT: Tensor) -> Tensor:
+    """Put the rows of micro-batches back in place, [B, T], 0 on padding."""
+    whole = torch.zeros(mask_BT.shape, device=mask_BT.device)
+    for rows, values in parts:
+        whole[rows, : values.shape[1]] = values
+    return whole.masked_fill(mask_BT == 0, 0)
+
+
+def peak_memory_mb(device: torch.device) -> float | None:
+    """Most memory held so far, of the GPU or of this process; None where nobody tells."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+@contextmanager
+def uninterrupted() -> Iterator[Callable[[], bool]]:
+    """Hold Ctrl-C back until the running step is done; a second one breaks it off."""
+    caught = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False  # only the main thread may handle signals
+        return
+
+    def remember(number, frame):
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    previous = signal.signal(signal.SIGINT, remember)
+    try:
+        yield lambda: bool(caught)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def atomic_write(path: Path, text: str) -> None:
+    """Write a file so that a crash leaves the old one or the new one, never half of one."""
+    draft = path.with_name(f".{path.name}.draft")
+    with draft.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def verified_checkpoint(folder: Path) -> Path:
+    """The checkpoint that is or is newest in ``folder``, every file of it checked."""
+    candidates = [folder] if (folder / "manifest.json").exists() else []
+    candidates = candidates or sorted(folder.glob("step-*"), reverse=True)
+    if not candidates:
+        raise CheckpointError(f"there is no checkpoint in {folder.resolve()}")
+    newest, earlier = candidates[0], candidates[1:]
+    advice = f"; load {earlier[0]} instead" if earlier else ""
+    try:
+        text = (newest / "manifest.json").read_text()
+        if hashlib.sha256(text.encode()).hexdigest() != (newest / "manifest.sha256").read_text():
+            raise CheckpointError(f"{newest}/manifest.json was cut short or edited{advice}")
+        for name, checksum in json.loads(text)["files"].items():
+            if sha256(newest / name) != checksum:
+                raise CheckpointError(f"{newest / name} was cut short or edited{advice}")
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{error.filename} is missing{advice}") from error
+    return newest
