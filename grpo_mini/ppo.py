@@ -61,9 +61,7 @@ class PPOTrainer(Trainer):
             backbone = frozen_copy(self.policy.base_model).requires_grad_(True)
             self.critic = Critic(backbone)
         else:
-            self.critic = Critic.from_pretrained(
-                self.config.critic_model_name, self.policy.device
-            )
+            self.critic = Critic.from_pretrained(self.config.critic_model_name, self.policy.device)
         self.critic_optimizer = self.make_optimizer(self.critic, self.config.critic_learning_rate)
 
     def models(self) -> dict[str, torch.nn.Module]:

@@ -1,14 +1,8 @@
 """What GRPO and PPO share: the training loop, the update, metrics, evaluation and checkpoints."""
 
-import hashlib
 import json
 import math
-import os
 import random
-import shutil
-import signal
-import sys
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -23,50 +17,16 @@ from tqdm.auto import tqdm
 from .losses import AGGREGATIONS, KL_ESTIMATORS, clipped_surrogate, kl_penalty, token_weights
 from .models import TINY_QWEN, Model, Tokenizer, frozen_copy, load_policy
 from .rollout import Rollout, sample, score
+from .support.checkpoints import (
+    CheckpointError,
+    atomic_write,
+    global_random_states,
+    set_global_random_states,
+    verified_checkpoint,
+    write_checkpoint,
+)
+from .support.measure import peak_memory_mb, uninterrupted, wilson_interval
 from .tasks import Record, get_task, has_thought
-
-# Every metric of a training step: what it means, and what is healthy.
-METRICS = {
-    "step": "updates done so far",
-    "reward_mean": "mean reward of the samples; it should rise",
-    "think_share": "share of responses that think first; rises if thinking pays",
-    "length_mean": "response tokens, mean; rises with thinking, runaway growth is a warning",
-    "truncated_share": "responses cut off without an end token; near 0, else raise max_new_tokens",
-    "policy_loss": "value of the surrogate; near 0 on-policy whatever is learned, so not a measure",
-    "entropy": "nats per token while sampling; falls slowly, near 0 means exploration is over",
-    "kl": "estimated KL to the reference per token (only with kl_coef > 0); grows slowly",
-    "clip_fraction": "share of tokens where clipping stops the gradient; 0 on-policy, 0.2 is high",
-    "log_prob_distance": "mean |re-scored - sampled| log-prob; 1e-6 in float32, above 0.05 a bug",
-    "grad_norm": "length of the policy's gradient before clipping; spikes come before collapse",
-    "tokens_per_second": "sampled tokens over the whole step's time",
-    "peak_memory_mb": "most memory the process (on CUDA: the GPU) has held so far",
-    "seconds_generate": "time to sample the responses",
-    "seconds_reward": "time in the reward function",
-    "seconds_score": "time in reference and critic before the update",
-    "seconds_update": "time in forward, backward and optimiser steps",
-    "raw_reward_mean": "GRPO: as reward_mean, under the source's name",
-    "raw_reward_std": "GRPO: spread of the rewards of the whole batch",
-    "relative_reward_mean": "GRPO: near 0 by construction; else the groups are wrong",
-    "relative_reward_std": "GRPO: sqrt((1 - f)(G - 1)/G) after group normalisation, f silent share",
-    "group_baseline_mean": "GRPO: mean of the group means",
-    "silent_group_share": "GRPO: groups with equal rewards, which teach nothing; below 0.5",
-    "advantage_mean": "near 0 by construction",
-    "advantage_std": "1 after standardisation; the hidden part of the step size",
-    "value_loss": "PPO: squared error of the critic; should fall",
-    "value_grad_norm": "PPO: length of the critic's gradient before clipping",
-    "explained_variance": "PPO: share of the returns' variance the critic knows; 0 at first, rises",
-    "eval_accuracy": "right answers on held-out problems, sampled at the training temperature",
-    "eval_low": "lower end of its 95% Wilson interval",
-    "eval_high": "upper end of its 95% Wilson interval",
-    "eval_reward": "mean reward on held-out problems",
-    "eval_think_share": "share of held-out responses that think first",
-    "eval_length": "mean response tokens on held-out problems",
-    "train_seconds": "training time so far, without evaluation and checkpoints",
-    "samples": "responses sampled for training so far",
-}
-TIMING_METRICS = frozenset(
-    name for name in METRICS if "second" in name or name == "peak_memory_mb"
-)  # what two equal runs may differ in
 
 
 class TrainingDiverged(RuntimeError):
@@ -75,10 +35,6 @@ class TrainingDiverged(RuntimeError):
     def __init__(self, message: str, metrics: dict):
         super().__init__(message)
         self.metrics = metrics
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint is missing, cut short or edited."""
 
 
 @dataclass
@@ -495,35 +451,18 @@ class Trainer:
 
     def save(self, folder: str | Path) -> Path:
         """Write ``folder/step-000123``; it appears whole or not at all. The last two are kept."""
-        folder = Path(folder)
-        target, draft = folder / f"step-{self.step:06d}", folder / f".draft-{os.getpid()}"
-        shutil.rmtree(draft, ignore_errors=True)
-        for role, model in self.models().items():
-            model.save_pretrained(draft / role)
-        self.tokenizer.save_pretrained(draft / "policy")
-        state = {
-            "optimizers": {role: o.state_dict() for role, o in self.optimizers().items()},
-            "generator": self.generator.get_state(),
-            "torch": torch.get_rng_state(),
-            "python": random.getstate(),
-        }
-        torch.save(state, draft / "state.pt")
-        atomic_write(draft / "history.json", json.dumps(self.history))
-        names = sorted(p.relative_to(draft).as_posix() for p in draft.rglob("*") if p.is_file())
-        manifest = {
-            "trainer": type(self).__name__,
-            "step": self.step,
-            "config": asdict(self.config),
-            "files": {name: sha256(draft / name) for name in names},
-        }
-        text = json.dumps(manifest, indent=1)
-        atomic_write(draft / "manifest.json", text)
-        atomic_write(draft / "manifest.sha256", hashlib.sha256(text.encode()).hexdigest())
-        shutil.rmtree(target, ignore_errors=True)
-        draft.rename(target)
-        for old in sorted(folder.glob("step-*"))[:-2]:
-            shutil.rmtree(old)
-        return target
+
+        def write(draft: Path) -> None:
+            for role, model in self.models().items():
+                model.save_pretrained(draft / role)
+            self.tokenizer.save_pretrained(draft / "policy")
+            optimizers = {role: o.state_dict() for role, o in self.optimizers().items()}
+            random_states = {"generator": self.generator.get_state(), **global_random_states()}
+            torch.save({"optimizers": optimizers, **random_states}, draft / "state.pt")
+            (draft / "history.json").write_text(json.dumps(self.history))
+
+        about = {"trainer": type(self).__name__, "step": self.step, "config": asdict(self.config)}
+        return write_checkpoint(Path(folder), f"step-{self.step:06d}", write, about)
 
     @classmethod
     def load(
@@ -540,15 +479,14 @@ class Trainer:
             CheckpointError: there is none, a file is missing, cut short or edited, or it was
                 written by another trainer.
         """
-        checkpoint = verified_checkpoint(Path(folder))
-        manifest = json.loads((checkpoint / "manifest.json").read_text())
+        checkpoint, about = verified_checkpoint(Path(folder))
         kinds = {kind.__name__: kind for kind in (cls, *cls.__subclasses__())}
-        if manifest["trainer"] not in kinds:
+        if about["trainer"] not in kinds:
             raise CheckpointError(
-                f"{checkpoint} was written by {manifest['trainer']}, not by {cls.__name__}"
+                f"{checkpoint} was written by {about['trainer']}, not by {cls.__name__}"
             )
-        kind = kinds[manifest["trainer"]]
-        config = kind.config_class(**manifest["config"])
+        kind = kinds[about["trainer"]]
+        config = kind.config_class(**about["config"])
         model, tokenizer = load_policy(checkpoint / "policy", config.device)
         trainer = kind(config, reward, dataset, model, tokenizer)
         trainer.restore_models(checkpoint)
@@ -556,23 +494,16 @@ class Trainer:
         for role, optimizer in trainer.optimizers().items():
             optimizer.load_state_dict(state["optimizers"][role])
         trainer.generator.set_state(state["generator"])
-        torch.set_rng_state(state["torch"])
-        version, internal, gauss = state["python"]
-        random.setstate((version, tuple(internal), gauss))
+        set_global_random_states(state)
         trainer.history = json.loads((checkpoint / "history.json").read_text())
-        trainer.step = manifest["step"]
+        trainer.step = about["step"]
         return trainer
 
     def restore_models(self, checkpoint: Path) -> None:
         """Load what the policy's folder does not hold."""
         if self.reference is not None:
-            reference, _ = load_policy_weights(checkpoint / "reference", self.policy)
+            reference, _ = load_policy(checkpoint / "reference", self.policy.device)
             self.reference = frozen_copy(reference)
-
-
-def load_policy_weights(folder: Path, like: Model) -> tuple[Model, None]:
-    """A model from a checkpoint's folder, on the device of another."""
-    return type(like).from_pretrained(folder, use_safetensors=True).to(like.device), None
 
 
 def prompt_of(record: Record | str | list) -> str | list:
@@ -656,85 +587,9 @@ def evaluate(
     }
 
 
-def wilson_interval(right: int, number: int, z: float = 1.96) -> tuple[float, float]:
-    """95% interval of a share (Wilson 1927); unlike the normal one it works near 0 and 1."""
-    share = right / number
-    centre = share + z**2 / (2 * number)
-    margin = z * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2))
-    scale = 1 + z**2 / number
-    return (centre - margin) / scale, (centre + margin) / scale
-
-
 def scatter(parts: list[tuple[Tensor, Tensor]], mask_BT: Tensor) -> Tensor:
     """Put the rows of micro-batches back in place, [B, T], 0 on padding."""
     whole = torch.zeros(mask_BT.shape, device=mask_BT.device)
     for rows, values in parts:
         whole[rows, : values.shape[1]] = values
     return whole.masked_fill(mask_BT == 0, 0)
-
-
-def peak_memory_mb(device: torch.device) -> float | None:
-    """Most memory held so far, of the GPU or of this process; None where nobody tells."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-
-
-@contextmanager
-def uninterrupted() -> Iterator[Callable[[], bool]]:
-    """Hold Ctrl-C back until the running step is done; a second one breaks it off."""
-    caught = []
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # only the main thread may handle signals
-        return
-
-    def remember(number, frame):
-        if caught:
-            raise KeyboardInterrupt
-        caught.append(number)
-
-    previous = signal.signal(signal.SIGINT, remember)
-    try:
-        yield lambda: bool(caught)
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
-def atomic_write(path: Path, text: str) -> None:
-    """Write a file so that a crash leaves the old one or the new one, never half of one."""
-    draft = path.with_name(f".{path.name}.draft")
-    with draft.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-
-
-def sha256(path: Path) -> str:
-    """Checksum of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def verified_checkpoint(folder: Path) -> Path:
-    """The checkpoint that is or is newest in ``folder``, every file of it checked."""
-    candidates = [folder] if (folder / "manifest.json").exists() else []
-    candidates = candidates or sorted(folder.glob("step-*"), reverse=True)
-    if not candidates:
-        raise CheckpointError(f"there is no checkpoint in {folder.resolve()}")
-    newest, earlier = candidates[0], candidates[1:]
-    advice = f"; load {earlier[0]} instead" if earlier else ""
-    try:
-        text = (newest / "manifest.json").read_text()
-        if hashlib.sha256(text.encode()).hexdigest() != (newest / "manifest.sha256").read_text():
-            raise CheckpointError(f"{newest}/manifest.json was cut short or edited{advice}")
-        for name, checksum in json.loads(text)["files"].items():
-            if sha256(newest / name) != checksum:
-                raise CheckpointError(f"{newest / name} was cut short or edited{advice}")
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{error.filename} is missing{advice}") from error
-    return newest

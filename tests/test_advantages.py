@@ -140,7 +140,7 @@ def test_one_success_in_a_group_gets_the_largest_possible_advantage(group_size):
 
 
 @quick
-@given(st.floats(-1000, 1000, width=16), group_sizes, st.sampled_from(DTYPES + INTEGERS))
+@given(st.floats(-1000, 1000), group_sizes, st.sampled_from(DTYPES + INTEGERS))
 def test_a_silent_group_gets_exactly_0(value, group_size, dtype):
     value = int(value) if dtype in INTEGERS else value
     rewards = torch.full((group_size,), value).to(dtype)
@@ -414,5 +414,7 @@ def test_rewards_must_be_finite(function, value):
 
 
 def test_gae_needs_three_tensors_of_one_shape():
-    with pytest.raises(ValueError, match=r"one shape \[B, T\], got \[\[2, 3\], \[2, 1\], \[2, 3\]\]"):
+    with pytest.raises(
+        ValueError, match=r"one shape \[B, T\], got \[\[2, 3\], \[2, 1\], \[2, 3\]\]"
+    ):
         gae(torch.zeros(2, 3), torch.zeros(2, 1), torch.ones(2, 3), 1.0, 1.0)
