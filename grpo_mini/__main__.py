@@ -16,7 +16,7 @@ from .rollout import sample
 from .support.checkpoints import CheckpointError
 from .support.record import write_run
 from .tasks import TASKS, get_task
-from .trainer import Trainer, TrainingDiverged, evaluate
+from .trainer import Trainer, TrainingDivergedError, evaluate
 from .warmstart import make_tiny_qwen
 
 ALGORITHMS = {"grpo": (GRPOTrainer, GRPOConfig), "ppo": (PPOTrainer, PPOConfig)}
@@ -194,7 +194,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             arguments = build_parser().parse_args(argv)
             arguments.run(arguments)
-    except (ValueError, FileNotFoundError, CheckpointError, TrainingDiverged) as error:
+    except (ValueError, FileNotFoundError, CheckpointError, TrainingDivergedError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -45,7 +45,8 @@ def _from_pretrained(auto_class, name: str | Path, **options):
                 f"copy that folder here and pass its path"
             )
         first_line = (str(error) or type(error).__name__).splitlines()[0]
-        raise FileNotFoundError(f"cannot load the model {str(name)!r}: {what} ({first_line})")
+        message = f"cannot load the model {str(name)!r}: {what} ({first_line})"
+        raise FileNotFoundError(message) from error
 
 
 def load_tokenizer(name: str | Path = TINY_QWEN) -> Tokenizer:

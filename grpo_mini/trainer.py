@@ -29,7 +29,7 @@ from .support.measure import peak_memory_mb, uninterrupted, wilson_interval
 from .tasks import Record, get_task, has_thought
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDivergedError(RuntimeError):
     """The loss or the gradient became NaN or infinite; ``metrics`` holds the step's metrics."""
 
     def __init__(self, message: str, metrics: dict):
@@ -271,7 +271,7 @@ class Trainer:
         loss needs them; a batch of nothing else makes no step.
 
         Raises:
-            TrainingDiverged: loss or gradient is NaN or infinite; the weights are not touched.
+            TrainingDivergedError: loss or gradient is NaN or infinite; the weights are not touched.
         """
         config, rollout = self.config, batch.rollout
         rows = torch.arange(len(rollout), device=rollout.mask_BT.device)
@@ -288,7 +288,7 @@ class Trainer:
                     loss.backward()
                 if epoch == 0:
                     distance = self._sums["distance"] / self._sums["tokens"]
-                for role, optimizer in self.optimizers().items():
+                for role in self.optimizers():
                     parameters = self.models()[role].parameters()
                     norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
                     norms[role] += norm.item() / epochs
@@ -296,7 +296,7 @@ class Trainer:
                 if not all(math.isfinite(value) for value in totals):
                     self.zero_grad()
                     metrics = {"step": self.step + 1, **self._sums, **norms}
-                    raise TrainingDiverged(
+                    raise TrainingDivergedError(
                         f"loss or gradient is not finite in step {self.step + 1}: {metrics}. The "
                         f"weights are those before the update; a smaller learning_rate "
                         f"(now {config.learning_rate}) is the first thing to try",

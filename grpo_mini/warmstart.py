@@ -20,7 +20,7 @@ from .rollout import sample
 from .tasks import TAGS, Task, get_task, has_thought, is_held_out
 from .trainer import call_reward
 
-THINK_SHARE = 0.22  # of the demonstrations at the end, and so of the policy's responses
+THINK_SHARE = 0.19  # of the demonstrations at the end, and so of the policy's responses
 
 # The roles are told apart by their order, user first, and cost no tokens.
 CHAT_TEMPLATE = (

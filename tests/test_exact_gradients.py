@@ -153,3 +153,13 @@ def test_as_a_loss_k3_follows_the_kl_from_reference_to_policy():
     expected = gradient_at(LOGITS, lambda logits: kl(REF_LOGITS, logits))
     torch.testing.assert_close(expected_penalty_gradient("k3"), expected)
     assert (expected - gradient_at(LOGITS, lambda logits: kl(logits, REF_LOGITS))).norm() > 0.1
+
+
+def test_as_a_loss_k3_times_the_ratio_follows_the_kl_from_policy_to_reference():
+    """The ratio is 1 on-policy, but it is differentiated too (arXiv 2512.02556; TRL's default)."""
+    weights = LOGITS.softmax(0)
+    found = gradient_at(
+        LOGITS,
+        lambda logits: (logits.softmax(0) / weights * weights * penalties(logits, "k3")).sum(),
+    )
+    torch.testing.assert_close(found, gradient_at(LOGITS, lambda x: kl(x, REF_LOGITS)))

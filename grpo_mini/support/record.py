@@ -19,9 +19,8 @@ from .checkpoints import atomic_write
 def provenance() -> dict:
     """What made a run: command, versions, commit and kind of machine."""
     folder = Path(__file__).parent
-    arguments = [a for a in sys.argv[1:]]
     return {
-        "command": shlex.join(["python", "-m", "grpo_mini", *arguments]),
+        "command": shlex.join(["python", "-m", "grpo_mini", *sys.argv[1:]]),
         "commit": _git(folder, "rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git(folder, "status", "--porcelain", "--", str(folder))),
         "versions": {

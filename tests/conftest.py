@@ -1,0 +1,45 @@
+"""Shared fixtures: the shipped tiny Qwen, and small trainers that take a step in a blink."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import pytest
+import torch
+
+from grpo_mini.grpo import GRPOConfig, GRPOTrainer
+from grpo_mini.models import load_policy
+from grpo_mini.ppo import PPOConfig, PPOTrainer
+
+SMALL = {
+    "grpo": (GRPOTrainer, GRPOConfig, {"prompts_per_step": 4, "group_size": 4}),
+    "ppo": (PPOTrainer, PPOConfig, {"prompts_per_step": 16}),
+}
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """The shipped policy and its tokenizer; tests must not train it."""
+    return load_policy(device="cpu")
+
+
+@pytest.fixture(params=SMALL)
+def algorithm(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def small_trainer():
+    """Make a small trainer: ``small_trainer("grpo", kl_coef=0.1)``."""
+
+    def make(algorithm: str = "grpo", reward=None, dataset=None, **options):
+        trainer_class, config_class, defaults = SMALL[algorithm]
+        defaults = defaults | {"max_new_tokens": 16, "train_problems": 64, "device": "cpu"}
+        return trainer_class(config_class(**defaults | options), reward, dataset)
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def two_threads():
+    torch.set_num_threads(2)

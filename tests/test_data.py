@@ -1,0 +1,48 @@
+"""data/README.md tells the truth: every file is listed, with its checksum."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from grpo_mini.support.record import read_run
+from grpo_mini.tasks import TASKS, is_held_out
+
+DATA = Path(__file__).parent.parent / "data"
+ROW = re.compile(r"^\| `([^`]+)` \| `([0-9a-f]{64})` \| `([^`]+)` \|$", re.MULTILINE)
+LISTED = {name: (checksum, command) for name, checksum, command in
+          ROW.findall((DATA / "README.md").read_text())}  # fmt: skip
+RUNS = sorted((DATA / "runs").rglob("*.jsonl"))
+
+
+def test_every_file_is_listed_and_nothing_else():
+    files = {p.relative_to(DATA).as_posix() for p in DATA.rglob("*") if p.is_file()}
+    assert set(LISTED) == files - {"README.md"}
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_checksum(name):
+    assert hashlib.sha256((DATA / name).read_bytes()).hexdigest() == LISTED[name][0]
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
+def test_problems_are_those_of_the_seed_and_held_out(task):
+    lines = (DATA / "problems" / f"{task.name}.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert records == task.dataset(500, seed=0, held_out=True)
+    assert all(is_held_out(record["prompt"][-1]["content"]) for record in records)
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
+def test_a_recorded_run_says_what_made_it(path):
+    header, rows = read_run(path)
+    assert {"algorithm", "config", "command", "commit", "versions", "machine"} <= set(header)
+    assert not header["uncommitted_changes"], "made from code that nobody can check out"
+    assert [row["step"] for row in rows] == list(range(len(rows)))
+
+
+def test_the_clone_stays_small():
+    size = sum(p.stat().st_size for p in DATA.rglob("*") if p.is_file())
+    assert size < 15e6

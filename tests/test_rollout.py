@@ -1,0 +1,151 @@
+"""Sampling and scoring: tokens, masks, log-probs, padding, end tokens."""
+
+import pytest
+import torch
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+from grpo_mini.losses import token_log_probs
+from grpo_mini.models import encode_prompts, end_token_ids
+from grpo_mini.rollout import Rollout, _draw, sample, score
+from grpo_mini.tasks import TASKS
+
+
+def chat(text: str) -> list[dict]:
+    return [{"role": "user", "content": text}]
+
+
+@pytest.fixture(scope="module")
+def prompts():
+    return [record["prompt"] for record in TASKS["chain-sums"].dataset(12, seed=3)]
+
+
+@pytest.fixture(scope="module")
+def rollout(tiny, prompts):
+    return sample(*tiny, prompts, 4, 40, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_mask_ends_with_the_end_token_and_nothing_follows_it(tiny, rollout):
+    ends = set(end_token_ids(*tiny))
+    for tokens, mask, truncated in zip(
+        rollout.tokens_BT.tolist(), rollout.mask_BT.tolist(), rollout.truncated_B, strict=True
+    ):
+        length = sum(mask)
+        assert mask == [1] * length + [0] * (len(mask) - length)
+        response = tokens[:length]
+        assert not ends & set(response[:-1])
+        assert (response[-1] in ends) != bool(truncated)
+        assert set(tokens[length:]) <= {tiny[1].pad_token_id}
+
+
+def test_log_probs_of_sampling_equal_those_of_scoring(tiny, rollout):
+    log_probs, entropy = score(tiny[0], rollout, with_entropy=True)
+    inside = rollout.mask_BT.bool()
+    assert torch.allclose(log_probs[inside], rollout.log_probs_BT[inside], atol=2e-4)
+    assert torch.allclose(entropy[inside], rollout.entropy_BT[inside], atol=2e-4)
+
+
+def test_a_wrong_temperature_in_scoring_shows(tiny, prompts):
+    rollout = sample(*tiny, prompts, 2, 40, 1.5, torch.Generator().manual_seed(1))
+    inside = rollout.mask_BT.bool()
+    right, _ = score(tiny[0], rollout, temperature=1.5)
+    wrong, _ = score(tiny[0], rollout, temperature=1.0)
+    assert torch.allclose(right[inside], rollout.log_probs_BT[inside], atol=2e-4)
+    assert (wrong - rollout.log_probs_BT)[inside].abs().mean() > 0.01
+
+
+def test_scoring_a_batch_equals_scoring_each_row_alone_without_padding(tiny, rollout):
+    model, _ = tiny
+    together, _ = score(model, rollout)
+    for row in range(0, len(rollout), 7):
+        length = int(rollout.lengths_B[row])
+        prompt, response = rollout.prompts[row], rollout.tokens_BT[row, :length]
+        tokens = torch.cat([torch.tensor(prompt), response]).unsqueeze(0)
+        logits = model(tokens).logits[:, len(prompt) - 1 : -1]
+        alone = token_log_probs(logits, response.unsqueeze(0))[0]
+        assert torch.allclose(together[row, :length], alone, atol=1e-4)
+
+
+def test_prompts_of_other_lengths_in_the_batch_change_nothing(tiny):
+    """Left padding with wrong position ids would change the first token's distribution."""
+    short, long = chat("7+8+9="), chat("17+25+38+91+64=")
+    together = sample(*tiny, [short, long], 1, 1, generator=torch.Generator().manual_seed(0))
+    for i, prompt in enumerate([short, long]):
+        alone = sample(*tiny, [prompt], 1, 1, generator=torch.Generator().manual_seed(0))
+        assert torch.allclose(together.entropy_BT[i], alone.entropy_BT[0], atol=1e-4)
+
+
+def test_samples_of_one_prompt_are_neighbours(rollout, prompts, tiny):
+    encoded = encode_prompts(tiny[1], prompts, 400)
+    assert rollout.prompts == [prompt for prompt in encoded for _ in range(4)]
+
+
+def test_the_same_seed_gives_the_same_rollout(tiny, prompts, rollout):
+    again = sample(*tiny, prompts, 4, 40, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(again.tokens_BT, rollout.tokens_BT)
+    other = sample(*tiny, prompts, 4, 40, generator=torch.Generator().manual_seed(1))
+    assert other.texts != rollout.texts
+
+
+def test_select_cuts_every_field_alike(rollout):
+    rows = torch.tensor([5, 0, 7])
+    part = rollout.select(rows)
+    assert part.texts == [rollout.texts[i] for i in (5, 0, 7)]
+    assert part.prompts == [rollout.prompts[i] for i in (5, 0, 7)]
+    assert part.tokens_BT.shape[1] == int(rollout.lengths_B[rows].max())
+    for name in ("tokens_BT", "mask_BT", "log_probs_BT", "entropy_BT"):
+        whole, cut = getattr(rollout, name), getattr(part, name)
+        assert torch.equal(cut, whole[rows, : cut.shape[1]])
+    assert isinstance(part, Rollout) and len(part) == 3
+
+
+def test_draws_follow_the_softmax():
+    logits = torch.tensor([[2.0, 0.0, -1.0, -torch.inf]]).expand(200_000, 4)
+    drawn = _draw(logits, 2.0, torch.Generator().manual_seed(0)).squeeze(1)
+    shares = torch.bincount(drawn, minlength=4) / len(drawn)
+    assert torch.allclose(shares, (logits[0] / 2).softmax(0), atol=0.004)
+    assert shares[3] == 0
+
+
+def test_both_of_qwens_end_tokens_end_a_response(tiny):
+    model, tokenizer = tiny
+    vocabulary = len(tokenizer)
+    config = Qwen2Config(
+        vocab_size=vocabulary,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        intermediate_size=16,
+        eos_token_id=[tokenizer.eos_token_id, tokenizer.pad_token_id],
+    )
+    torch.manual_seed(0)
+    random_model = Qwen2ForCausalLM(config).eval()
+    assert end_token_ids(random_model, tokenizer) == sorted(config.eos_token_id)
+    rollout = sample(random_model, tokenizer, [chat("1+2=")], 512, 40)
+    last = rollout.tokens_BT.gather(1, rollout.lengths_B.unsqueeze(1) - 1).squeeze(1)
+    assert set(last[~rollout.truncated_B].tolist()) == set(config.eos_token_id)
+    # The pad token that ended a response counts as a response token.
+    ended_by_pad = (last == tokenizer.pad_token_id) & ~rollout.truncated_B
+    row = int(ended_by_pad.nonzero()[0])
+    assert rollout.mask_BT[row, rollout.lengths_B[row] - 1] == 1
+
+
+@pytest.mark.parametrize("bad", [chat(""), chat("   "), "", "  "])
+def test_an_empty_prompt_is_refused(tiny, bad):
+    with pytest.raises(ValueError, match="prompt 1 is empty"):
+        sample(*tiny, [chat("1+2="), bad])
+
+
+def test_a_prompt_longer_than_the_window_is_refused(tiny):
+    with pytest.raises(ValueError, match="prompt 0 has 503 tokens.*room for 448"):
+        sample(*tiny, [chat("1+" * 250)], max_new_tokens=64)
+
+
+def test_chat_messages_need_a_chat_template(tiny):
+    model, tokenizer = tiny
+    template, tokenizer.chat_template = tokenizer.chat_template, None
+    try:
+        with pytest.raises(ValueError, match="no chat template"):
+            sample(model, tokenizer, [chat("1+2=")])
+    finally:
+        tokenizer.chat_template = template

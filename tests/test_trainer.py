@@ -1,0 +1,372 @@
+"""The training step of both algorithms: micro-batches, metrics, bad input, resume."""
+
+import copy
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from grpo_mini.grpo import GRPOConfig, GRPOTrainer
+from grpo_mini.models import RewardModel
+from grpo_mini.ppo import PPOConfig, PPOTrainer
+from grpo_mini.support.checkpoints import CheckpointError
+from grpo_mini.support.measure import METRICS, TIMING_METRICS, wilson_interval
+from grpo_mini.tasks import chain_sum_reward
+from grpo_mini.trainer import Trainer, TrainingDivergedError
+
+
+def gradients(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {
+        f"{role}.{name}": parameter.grad.clone()
+        for role, model in trainer.models().items()
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+    }
+
+
+@pytest.mark.parametrize("aggregation", ["sequence", "token", "constant"])
+def test_micro_batches_give_the_gradient_of_the_undivided_batch(
+    small_trainer, algorithm, aggregation
+):
+    options = {"aggregation": aggregation, "kl_coef": 0.1, "entropy_coef": 0.01, "seed": 1}
+    trainer = small_trainer(algorithm, max_new_tokens=40, **options)
+    records = trainer.next_prompts()
+    rollout = trainer.generate_responses(records)
+    assert rollout.lengths_B.unique().numel() > 2, "responses of one length would prove nothing"
+    rewards_B = torch.randn(len(rollout))
+    with torch.no_grad():  # a policy that is no longer the reference, so that the KL pulls
+        for parameter in trainer.policy.parameters():
+            parameter += 0.01 * torch.randn_like(parameter)
+    batch, _ = trainer.compute_advantages(rollout, rewards_B)
+    found = {}
+    for size in (100, 3):
+        trainer.config.micro_batch_size = size
+        loss = 0.0
+        for rows in trainer.micro_batches(rollout):
+            part = trainer.compute_loss(batch.select(rows))
+            part.backward()
+            loss += part.item()
+        found[size] = loss, gradients(trainer)
+        trainer.zero_grad()
+    assert found[3][0] == pytest.approx(found[100][0], rel=1e-4, abs=1e-6)
+    for name, whole in found[100][1].items():
+        assert torch.allclose(found[3][1][name], whole, rtol=1e-3, atol=1e-5), name
+
+
+def test_silent_groups_are_left_out_without_changing_the_gradient(small_trainer):
+    trainer = small_trainer(max_new_tokens=40)
+    rollout = trainer.generate_responses(trainer.next_prompts())
+    rewards_B = torch.tensor([1.0, 0, 0, 1] + [1.0] * 4 + [0.0] * 4 + [0.3] * 4)
+    batch, metrics = trainer.compute_advantages(rollout, rewards_B)
+    assert metrics["silent_group_share"] == 0.75
+    trainer.compute_loss(batch).backward()
+    whole = gradients(trainer)
+    trainer.zero_grad()
+    trainer.compute_loss(batch.select(torch.arange(4))).backward()
+    for name, gradient in gradients(trainer).items():
+        assert torch.allclose(gradient, whole[name], atol=1e-6), name
+
+
+def test_a_batch_of_silent_groups_leaves_the_policy_alone(small_trainer):
+    trainer = small_trainer(reward=lambda completions, **columns: [0.3] * len(completions))
+    before = copy.deepcopy(trainer.policy.state_dict())
+    metrics = trainer.train_step(trainer.next_prompts())
+    assert metrics["silent_group_share"] == 1 and metrics["grad_norm"] == 0
+    for name, weight in trainer.policy.state_dict().items():
+        assert torch.equal(weight, before[name]), name
+
+
+def test_the_loss_is_zero_and_the_gradient_is_not(small_trainer):
+    """On-policy the surrogate is minus the mean advantage: 0 by construction."""
+    trainer = small_trainer(max_new_tokens=40)
+    metrics = trainer.train_step(trainer.next_prompts())
+    assert abs(metrics["policy_loss"]) < 1e-5
+    assert metrics["grad_norm"] > 0.01
+
+
+def test_metrics_of_the_source_are_there_and_all_are_explained(small_trainer, algorithm):
+    trainer = small_trainer(algorithm, kl_coef=0.01)
+    history = trainer.train(1, evaluate_every=1)
+    source = {
+        "grpo": {"policy_loss", "raw_reward_mean", "raw_reward_std", "relative_reward_mean",
+                 "relative_reward_std", "group_baseline_mean", "advantage_mean"},
+        "ppo": {"policy_loss", "value_loss", "reward_mean", "advantage_mean"},
+    }  # fmt: skip
+    assert source[algorithm] <= set(history[-1])
+    assert set(history[-1]) | set(history[0]) <= set(METRICS)
+
+
+def test_no_metric_is_explained_that_never_appears(small_trainer):
+    seen = set()
+    for name in ("grpo", "ppo"):
+        for row in small_trainer(name, kl_coef=0.01).train(1, evaluate_every=1):
+            seen |= set(row)
+    assert seen == set(METRICS)
+
+
+def test_relative_rewards_and_advantages_have_mean_zero(small_trainer):
+    trainer = small_trainer(max_new_tokens=40)
+    metrics = trainer.train_step(trainer.next_prompts())
+    assert abs(metrics["relative_reward_mean"]) < 1e-6
+    assert abs(metrics["advantage_mean"]) < 1e-6
+
+
+def test_an_incomplete_group_goes_with_all_that_belongs_to_it(small_trainer):
+    trainer = small_trainer()
+    rollout = trainer.generate_responses(trainer.next_prompts()).select(torch.arange(14))
+    batch, _ = trainer.compute_advantages(rollout, torch.rand(14))
+    assert len(batch.rollout) == len(batch.advantages) == len(batch.weights) == 12
+    assert batch.rollout.texts == rollout.texts[:12]
+
+
+def test_several_epochs_leave_the_ratio_of_one(small_trainer, algorithm):
+    epochs = {f"{algorithm}_epochs": 4}
+    trainer = small_trainer(algorithm, learning_rate=3e-3, max_new_tokens=40, **epochs)
+    metrics = trainer.train_step(trainer.next_prompts())
+    assert metrics["clip_fraction"] > 0
+    assert metrics["log_prob_distance"] < 1e-3, "measured before the first update"
+
+
+def test_ppo_with_gamma_and_lam_1_has_the_advantage_reward_minus_value(small_trainer):
+    trainer = small_trainer("ppo", standardize_advantages=False)
+    with torch.no_grad():
+        trainer.critic.head.weight.normal_()
+    rollout = trainer.generate_responses(trainer.next_prompts())
+    rewards_B = torch.rand(len(rollout))
+    batch, _ = trainer.compute_advantages(rollout, rewards_B)
+    expected = (rewards_B.unsqueeze(1) - batch.values) * rollout.mask_BT
+    assert torch.allclose(batch.advantages, expected, atol=1e-5)
+
+
+def test_the_critic_starts_at_zero_and_reads_the_state_before_the_token(small_trainer):
+    trainer = small_trainer("ppo")
+    rollout = trainer.generate_responses(trainer.next_prompts())
+    assert (trainer.compute_values(rollout) == 0).all()
+    with torch.no_grad():
+        trainer.critic.head.weight.normal_()
+    changed = copy.deepcopy(rollout)
+    changed.tokens_BT[:, 1] = (changed.tokens_BT[:, 1] + 1) % 200
+    before, after = trainer.compute_values(rollout), trainer.compute_values(changed)
+    assert torch.allclose(before[:, :2], after[:, :2], atol=1e-5)
+    assert not torch.allclose(before[:, 2], after[:, 2], atol=1e-3)
+
+
+def test_a_reward_model_serves_both_trainers(small_trainer, algorithm, tiny):
+    judge = RewardModel.from_pretrained(device="cpu", tokenizer=tiny[1])
+    with torch.no_grad():
+        judge.head.weight.normal_()
+    metrics = small_trainer(algorithm, reward=judge).train(1)[-1]
+    assert math.isfinite(metrics["reward_mean"]) and metrics["reward_mean"] != 0
+
+
+def test_a_reward_model_scores_a_padded_batch_like_single_rows(tiny, tmp_path):
+    judge = RewardModel.from_pretrained(device="cpu", tokenizer=tiny[1])
+    with torch.no_grad():
+        judge.head.weight.normal_()
+    prompts = [[{"role": "user", "content": text}] for text in ("1+2=", "17+25+38=")]
+    completions = ["<answer>3</answer>", "<think>17+25=42</think><answer>80</answer>"]
+    together = judge(prompts, completions)
+    alone = [judge([p], [c])[0] for p, c in zip(prompts, completions, strict=True)]
+    assert together == pytest.approx(alone, abs=1e-3)
+    judge.save_pretrained(tmp_path)
+    again = RewardModel.from_pretrained(tmp_path, device="cpu", tokenizer=tiny[1])
+    assert again(prompts, completions) == together
+
+
+def test_plain_text_prompts_work(small_trainer):
+    seen = []
+
+    def reward(prompts, completions, **columns):
+        seen.append((prompts[0], completions[0]))
+        return [float(len(text)) for text in completions]
+
+    prompts = [{"prompt": f"{i}+{i}="} for i in range(64)]
+    small_trainer(reward=reward, dataset=prompts).train(1)
+    assert all(isinstance(value, str) for value in seen[0])
+
+
+# ------------------------------------------------------------------ bad input
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "message"),
+    [
+        (GRPOConfig, {"group_size": 1}, "group_size must be at least 2, got 1"),
+        (GRPOConfig, {"grpo_epochs": 0}, "grpo_epochs must be at least 1"),
+        (GRPOConfig, {"task": "chess"}, "unknown task 'chess'; there are: chain-sums"),
+        (GRPOConfig, {"kl_estimator": "k4"}, "unknown kl_estimator 'k4'; there are: k1, k2, k3"),
+        (PPOConfig, {"aggregation": "mean"}, "unknown aggregation 'mean'; there are: sequence"),
+        (PPOConfig, {"temperature": 0.0}, "temperature must be above 0"),
+        (PPOConfig, {"lam": 1.5}, "lam must be between 0 and 1, got 1.5"),
+        (PPOConfig, {"prompts_per_step": 0}, "prompts_per_step must be at least 1"),
+        (GRPOConfig, {"train_problems": 8}, "train_problems=8 is less than"),
+    ],
+)
+def test_a_bad_configuration_is_refused_before_any_compute(config, options, message):
+    with pytest.raises(ValueError, match=message):
+        config(**options)
+
+
+def test_a_data_set_smaller_than_a_step_is_refused(small_trainer):
+    with pytest.raises(ValueError, match="the dataset has 1 prompts, fewer than"):
+        small_trainer(dataset=[{"prompt": "1+1="}])
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda n: [1.0] * (n - 1), "returned 15 rewards for 16 completions"),
+        (lambda n: [math.nan] * n, "returned nan for prompt .*completion"),
+        (lambda n: [0.0] * (n - 1) + [math.inf], "returned inf for prompt"),
+    ],
+)
+def test_wrong_rewards_are_refused(small_trainer, algorithm, returned, message):
+    trainer = small_trainer(algorithm, reward=lambda completions, **c: returned(len(completions)))
+    before = copy.deepcopy(trainer.policy.state_dict())
+    with pytest.raises(ValueError, match=message):
+        trainer.train(1)
+    assert trainer.step == 0 and not trainer.history
+    assert all(torch.equal(w, before[n]) for n, w in trainer.policy.state_dict().items())
+
+
+def test_a_reward_function_that_raises_names_prompt_and_completion(small_trainer):
+    def reward(completions, answer, **columns):
+        if "999" in answer:
+            raise KeyError("no such answer")
+        return [0.0] * len(completions)
+
+    records = [
+        {"prompt": [{"role": "user", "content": f"{i}+{i}="}], "answer": str(i)} for i in range(4)
+    ]
+    records[2] = {"prompt": [{"role": "user", "content": "500+499="}], "answer": "999"}
+    trainer = small_trainer(reward=reward, dataset=records)
+    with pytest.raises(RuntimeError, match=r"failed on prompt .*500\+499=.*completion.*no such"):
+        trainer.train(1)
+
+
+def test_a_loss_that_turns_nan_stops_with_the_metrics_and_keeps_the_checkpoint(
+    small_trainer, algorithm, tmp_path
+):
+    trainer = small_trainer(algorithm)
+    trainer.train(1, tmp_path, save_every=1)
+    weight = next(trainer.policy.parameters())
+    original = trainer.compute_loss
+    trainer.compute_loss = lambda batch: original(batch) * math.nan
+    before = weight.detach().clone()
+    trainer.reward = lambda completions, **columns: [float(i % 3) for i in range(len(completions))]
+    with pytest.raises(TrainingDivergedError, match="not finite in step 2") as caught:
+        trainer.train(1, tmp_path)
+    assert caught.value.metrics["step"] == 2
+    assert torch.equal(weight, before)
+    assert Trainer.load(tmp_path).step == 1
+
+
+# ------------------------------------------------------------------ stop and go on
+
+
+def log_without_times(folder: Path) -> list[str]:
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    kept = [{k: v for k, v in row.items() if k not in TIMING_METRICS} for row in rows]
+    return [json.dumps(row) for row in kept]
+
+
+@pytest.mark.parametrize("options", [{}, {"kl_coef": 0.1}])
+def test_load_goes_on_bit_for_bit(small_trainer, algorithm, tmp_path, options):
+    undisturbed = small_trainer(algorithm, **options)
+    undisturbed.train(4, tmp_path / "a")
+    stopped = small_trainer(algorithm, **options)
+    stopped.train(2, tmp_path / "b")
+    stopped.save(tmp_path / "b")
+    torch.manual_seed(12345)  # nothing may depend on what the process did in between
+    resumed = Trainer.load(tmp_path / "b")
+    assert type(resumed) is type(stopped)
+    resumed.train(2, tmp_path / "b")
+    assert log_without_times(tmp_path / "a") == log_without_times(tmp_path / "b")
+    for role, model in undisturbed.models().items():
+        other = resumed.models()[role].state_dict()
+        assert all(torch.equal(w, other[n]) for n, w in model.state_dict().items()), role
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a POSIX signal")
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(algorithm, tmp_path):
+    command = [sys.executable, "-m", "grpo_mini", "train", "--algorithm", algorithm,
+               "--prompts-per-step", "16", "--max-new-tokens", "16", "--train-problems", "64",
+               "--steps", "12", "--save-every", "3"]  # fmt: skip
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run([*command, "--folder", whole], check=True, env=environment, **quiet)
+    process = subprocess.Popen([*command, "--folder", killed], env=environment, **quiet)
+    deadline = time.monotonic() + 120
+    while not (killed / "step-000003").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(log_without_times(killed)) < 12, "it was finished before it was killed"
+    subprocess.run([*command, "--folder", killed, "--resume"], check=True, env=environment, **quiet)
+    assert log_without_times(killed) == log_without_times(whole)
+
+
+@pytest.mark.parametrize(
+    "file", ["state.pt", "policy/model.safetensors", "history.json", "manifest.json"]
+)
+@pytest.mark.parametrize("damage", ["cut short", "edited", "gone"])
+def test_a_damaged_checkpoint_is_refused_and_the_one_before_still_loads(
+    small_trainer, tmp_path, file, damage
+):
+    trainer = small_trainer()
+    trainer.train(2, tmp_path, save_every=1)
+    path = tmp_path / "step-000002" / file
+    content = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        middle = len(content) // 2
+        flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        path.write_bytes(content[:-1] if damage == "cut short" else flipped)
+    message = "there is no checkpoint|missing|was cut short or edited.*step-000001"
+    with pytest.raises(CheckpointError, match=message):
+        Trainer.load(tmp_path)
+        Trainer.load(tmp_path / "step-000002")
+    assert Trainer.load(tmp_path / "step-000001").step == 1
+
+
+def test_load_refuses_another_trainers_checkpoint(small_trainer, tmp_path):
+    small_trainer("grpo").save(tmp_path)
+    with pytest.raises(CheckpointError, match="written by GRPOTrainer, not by PPOTrainer"):
+        PPOTrainer.load(tmp_path)
+    assert isinstance(GRPOTrainer.load(tmp_path), GRPOTrainer)
+
+
+def test_an_interrupted_training_goes_on(small_trainer):
+    def reward(completions, answer, **columns):
+        if trainer.step == 1:
+            signal.raise_signal(signal.SIGINT)
+        return chain_sum_reward(completions, answer, **columns)
+
+    trainer = small_trainer(reward=reward)
+    trainer.train(5)
+    assert trainer.step == 2, "the running step is finished, the next not begun"
+    straight = small_trainer()
+    straight.train(4)
+    trainer.reward = chain_sum_reward
+    trainer.train(2)
+    for mine, other in zip(trainer.history, straight.history, strict=True):
+        assert {k: v for k, v in mine.items() if k not in TIMING_METRICS} == {
+            k: v for k, v in other.items() if k not in TIMING_METRICS
+        }
+
+
+def test_wilson_interval_against_known_figures():
+    """8 of 10: 0.490 to 0.943 (Agresti and Coull 1998, table of examples recomputed by hand)."""
+    low, high = wilson_interval(8, 10)
+    assert (round(low, 3), round(high, 3)) == (0.490, 0.943)
+    assert wilson_interval(0, 50)[0] == pytest.approx(0, abs=1e-12)
