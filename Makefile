@@ -28,7 +28,7 @@ lab: .venv/installed  ## open the notebooks in JupyterLab, on this machine only
 # The tests and the demo use only what is in the clone. Offline, a slip fails at once.
 demo test: export HF_HUB_OFFLINE = 1
 
-demo: .venv/installed  ## train the tiny Qwen for two minutes and watch it learn to think
+demo: .venv/installed  ## train the tiny Qwen with GRPO and with PPO, and compare them
 	$(VENV_PYTHON) -m grpo_mini demo $(ARGS)
 
 test: .venv/installed-test  ## run all tests

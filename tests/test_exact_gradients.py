@@ -158,8 +158,10 @@ def test_as_a_loss_k3_follows_the_kl_from_reference_to_policy():
 def test_as_a_loss_k3_times_the_ratio_follows_the_kl_from_policy_to_reference():
     """The ratio is 1 on-policy, but it is differentiated too (arXiv 2512.02556; TRL's default)."""
     weights = LOGITS.softmax(0)
-    found = gradient_at(
-        LOGITS,
-        lambda logits: (logits.softmax(0) / weights * weights * penalties(logits, "k3")).sum(),
-    )
-    torch.testing.assert_close(found, gradient_at(LOGITS, lambda x: kl(x, REF_LOGITS)))
+
+    def weighted_penalty(logits):
+        ratio = logits.softmax(0) / weights
+        return (weights * ratio * penalties(logits, "k3")).sum()
+
+    expected = gradient_at(LOGITS, lambda logits: kl(logits, REF_LOGITS))
+    torch.testing.assert_close(gradient_at(LOGITS, weighted_penalty), expected)

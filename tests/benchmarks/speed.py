@@ -1,0 +1,205 @@
+"""Sampling against generate, a GRPO step against TRL's, the update against matrix products.
+
+Each pair is measured in turn, A B A B, in one process; memory in a process for each. All on the
+tiny Qwen with 32 prompts x 8 samples of chain sums.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import torch
+from transformers import TrainerCallback
+
+from grpo_mini.grpo import GRPOConfig, GRPOTrainer
+from grpo_mini.models import TINY_QWEN, count_parameters, encode_prompts, load_policy
+from grpo_mini.rollout import _left_padded, sample
+from grpo_mini.support.measure import peak_memory_mb
+from grpo_mini.tasks import TASKS
+
+PROMPTS, GROUP, NEW_TOKENS = 32, 8, 50
+TASK = TASKS["chain-sums"]
+
+
+def seconds(function) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def paired(first, second, rounds: int) -> tuple[list[float], list[float]]:
+    """Times of two functions called in turn, after one call of each to warm up."""
+    first(), second()
+    times = [(seconds(first), seconds(second)) for _ in range(rounds)]
+    return [a for a, _ in times], [b for _, b in times]
+
+
+def report(label: str, ours: list[float], theirs: list[float]) -> None:
+    """Median ratio pair by pair with its extremes, and both medians."""
+    ratios = sorted(b / a for a, b in zip(ours, theirs, strict=True))
+    print(
+        f"{label:<34} {statistics.median(ratios):5.2f} x  ({ratios[0]:.2f} to {ratios[-1]:.2f}); "
+        f"ours {statistics.median(ours):.3f} s, theirs {statistics.median(theirs):.3f} s"
+    )
+
+
+def sampling(rounds: int) -> None:
+    """Our sampler against transformers' generate, on the same prompts and groups."""
+    model, tokenizer = load_policy(device="cpu")
+    prompts = [record["prompt"] for record in TASK.dataset(PROMPTS, seed=1)]
+    tokens, mask = _left_padded(encode_prompts(tokenizer, prompts, 400), 257, "cpu")
+    tokens, mask = tokens.repeat_interleave(GROUP, 0), mask.repeat_interleave(GROUP, 0)
+    options = {"do_sample": True, "top_k": 0, "top_p": 1.0, "max_new_tokens": NEW_TOKENS}
+
+    def generate() -> None:
+        with torch.no_grad():
+            model.generate(input_ids=tokens, attention_mask=mask, **options)
+
+    ours, theirs = paired(
+        lambda: sample(model, tokenizer, prompts, GROUP, NEW_TOKENS), generate, rounds
+    )
+    report("sampling, generate / ours", ours, theirs)
+
+
+def our_trainer() -> GRPOTrainer:
+    """GRPO as the course runs it."""
+    config = GRPOConfig(
+        device="cpu", prompts_per_step=PROMPTS, group_size=GROUP, max_new_tokens=NEW_TOKENS
+    )
+    return GRPOTrainer(config)
+
+
+def trl_trainer(steps: int, callbacks=()):
+    """TRL's trainer, set to the same step: batch, group, length, learning rate, no KL."""
+    from datasets import Dataset
+    from trl import GRPOConfig as TRLConfig
+    from trl import GRPOTrainer as TRLTrainer
+
+    model, tokenizer = load_policy(device="cpu")
+    options = TRLConfig(
+        output_dir=tempfile.mkdtemp(),
+        per_device_train_batch_size=PROMPTS * GROUP,
+        num_generations=GROUP,
+        max_completion_length=NEW_TOKENS,
+        learning_rate=2e-4,
+        beta=0.0,
+        max_steps=steps,
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        report_to=[],
+        save_strategy="no",
+        logging_strategy="no",
+        disable_tqdm=True,
+    )
+    return TRLTrainer(
+        model=model,
+        reward_funcs=TASK.reward,
+        args=options,
+        train_dataset=Dataset.from_list(TASK.dataset(2000, seed=0)),
+        processing_class=tokenizer,
+        callbacks=list(callbacks),
+    )
+
+
+class Alternate(TrainerCallback):
+    """After each of TRL's steps, take one of ours, and time both."""
+
+    def __init__(self, trainer: GRPOTrainer):
+        self.trainer, self.ours, self.theirs = trainer, [], []
+
+    def on_step_begin(self, *arguments, **more):
+        self.start = time.perf_counter()
+
+    def on_step_end(self, *arguments, **more):
+        self.theirs.append(time.perf_counter() - self.start)
+        records = self.trainer.next_prompts()
+        self.ours.append(seconds(lambda: self.trainer.train_step(records)))
+        self.trainer.step += 1
+
+
+def steps(rounds: int) -> None:
+    """A whole GRPO step: sampling, rewards, update."""
+    both = Alternate(our_trainer())
+    trl = trl_trainer(rounds + 2, [both])
+    # TRL's sampling happens before on_step_begin of its first accumulation: time the whole step.
+    inner = trl.training_step
+    trl_times: list[float] = []
+
+    def timed(*arguments, **more):
+        start = time.perf_counter()
+        loss = inner(*arguments, **more)
+        trl_times.append(time.perf_counter() - start)
+        return loss
+
+    trl.training_step = timed
+    trl.train()
+    theirs = [max(a, b) for a, b in zip(both.theirs, trl_times, strict=True)]
+    report("GRPO step, TRL / ours", both.ours[2:], theirs[2:])
+
+
+def update_share(rounds: int) -> None:
+    """Arithmetic of the update per second, as a share of a large float32 product's."""
+    trainer = our_trainer()
+    rollout = trainer.generate_responses(trainer.next_prompts())
+    batch, _ = trainer.compute_advantages(rollout, torch.randn(len(rollout)))
+    tokens = float(rollout.mask_BT.sum()) + sum(map(len, rollout.prompts))
+    operations = 6 * count_parameters(trainer.policy) * tokens  # forward 2, backward 4
+    a = torch.randn(1024, 1024)
+    update, product = paired(lambda: trainer.update(batch, 1), lambda: [a @ a for _ in range(50)],
+                             rounds)  # fmt: skip
+    reached = operations / statistics.median(update)
+    possible = 50 * 2 * 1024**3 / statistics.median(product)
+    print(
+        f"update's share of matrix products   {reached / possible:.0%}  "
+        f"({reached / 1e9:.0f} of {possible / 1e9:.0f} GFLOP/s, padding not counted as work)"
+    )
+
+
+def peak(which: str) -> None:
+    """Five steps in this process; print its peak memory."""
+    if which == "ours":
+        our_trainer().train(5)
+    else:
+        trl_trainer(5).train()
+    print(json.dumps(peak_memory_mb(torch.device("cpu"))))
+
+
+def memory() -> None:
+    """Peak memory of five steps, each trainer in a process of its own that also imports TRL."""
+    peaks = {}
+    for which in ("ours", "trl"):
+        command = [sys.executable, __file__, "--peak", which]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        peaks[which] = json.loads(done.stdout.splitlines()[-1])
+    ratio = peaks["trl"] / peaks["ours"]
+    print(
+        f"{'peak memory, TRL / ours':<34} {ratio:5.2f} x  "
+        f"(ours {peaks['ours']:.0f} MB, theirs {peaks['trl']:.0f} MB, whole processes)"
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--peak", choices=("ours", "trl"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.peak:
+        import trl.trainer.grpo_trainer  # noqa: F401  (both processes pay for the import)
+
+        peak(arguments.peak)
+    else:
+        print(f"{PROMPTS} prompts x {GROUP} samples, {TINY_QWEN.name}, "
+              f"{torch.get_num_threads()} threads, {arguments.rounds} rounds")  # fmt: skip
+        sampling(arguments.rounds)
+        steps(arguments.rounds)
+        update_share(arguments.rounds)
+        memory()
