@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab demo test lint format python clean
+.PHONY: help lab demo runs test lint format python clean
 
 # The first of these that runs, is of a supported version and can make a virtual environment.
 # Each is tried, not only looked up: a name may exist and still not start.
@@ -26,10 +26,18 @@ lab: .venv/installed  ## open the notebooks in JupyterLab, on this machine only
 	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=notebooks $(ARGS)
 
 # The tests and the demo use only what is in the clone. Offline, a slip fails at once.
-demo test: export HF_HUB_OFFLINE = 1
+demo test runs: export HF_HUB_OFFLINE = 1
 
 demo: .venv/installed  ## train the tiny Qwen with GRPO and with PPO, and compare them
 	$(VENV_PYTHON) -m grpo_mini demo $(ARGS)
+
+# A run that is there is not made again; delete its file to remake it.
+SEEDS = 0 1 2 3 4 5 6 7 8 9
+runs: .venv/installed  ## record the learning runs in data/runs/learning (half an hour)
+	@for algorithm in grpo ppo; do for seed in $(SEEDS); do \
+		record=data/runs/learning/$$algorithm-seed$$seed.jsonl; test -e $$record || \
+		$(VENV_PYTHON) -m grpo_mini train --algorithm $$algorithm --seed $$seed --steps 100000 \
+			--seconds 60 --evaluate-every 10 --record $$record || exit; done; done
 
 test: .venv/installed-test  ## run all tests
 	$(VENV_PYTHON) -m pytest $(ARGS)

@@ -55,7 +55,7 @@ def make_config(arguments: argparse.Namespace) -> GRPOConfig | PPOConfig:
                     f"not to --algorithm {arguments.algorithm}"
                 )
     chosen = {name: given[name] for name in known if name in given}
-    return config_class(**chosen, model_name=arguments.model, task=arguments.task)
+    return config_class(**chosen | {"model_name": arguments.model})
 
 
 def train(arguments: argparse.Namespace) -> None:
