@@ -17,7 +17,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2TokenizerFast
 
 from .models import Model, Tokenizer, count_parameters
 from .rollout import sample
-from .tasks import TAGS, Task, get_task, has_thought, is_held_out
+from .tasks import TAGS, TASKS, Task, get_task, has_thought, is_held_out
 from .trainer import call_reward
 
 THINK_SHARE = 0.19  # of the demonstrations at the end, and so of the policy's responses
@@ -173,7 +173,7 @@ def make_tiny_qwen(arguments) -> None:
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     problems = task.dataset(500, seed=0, held_out=True)
-    write_problems(task, out.parent / "problems")
+    write_problems(out.parent / "problems")
     prompts = [record["prompt"] for record in problems]
     rollout = sample(model, tokenizer, prompts, 4, generator=torch.Generator().manual_seed(0))
     rewards = call_reward(task.reward, problems, rollout) == 1
@@ -196,9 +196,10 @@ def make_tiny_qwen(arguments) -> None:
     print(card)
 
 
-def write_problems(task: Task, folder: Path) -> None:
-    """The held-out problems of a task as a file, a record a line."""
+def write_problems(folder: Path) -> None:
+    """The held-out problems of every task, a file each and a record a line."""
     folder.mkdir(parents=True, exist_ok=True)
-    records = task.dataset(500, seed=0, held_out=True)
-    lines = (json.dumps(record) + "\n" for record in records)
-    (folder / f"{task.name}.jsonl").write_text("".join(lines))
+    for task in TASKS.values():
+        records = task.dataset(500, seed=0, held_out=True)
+        lines = (json.dumps(record) + "\n" for record in records)
+        (folder / f"{task.name}.jsonl").write_text("".join(lines))

@@ -1,0 +1,33 @@
+"""Write the table in data/README.md: every file, its checksum and the command that makes it."""
+
+from fnmatch import fnmatch
+from pathlib import Path
+
+from ..support.checkpoints import atomic_write, sha256
+
+DATA = Path(__file__).parents[2] / "data"
+MADE_BY = {  # first match counts
+    "tiny-qwen/*": "python -m grpo_mini warmstart --out data/tiny-qwen",
+    "problems/*": "python -m grpo_mini warmstart --out data/tiny-qwen",
+    "runs/demo/*": "python -m grpo_mini demo --out data/runs/demo",
+    "runs/learning/*": "make runs",
+}
+HEADER = "| file | sha256 | made by |\n|---|---|---|\n"
+
+
+def main() -> None:
+    """Replace the table at the end of data/README.md."""
+    readme = DATA / "README.md"
+    text = readme.read_text().partition(HEADER)[0]
+    rows = []
+    for path in sorted(p for p in DATA.rglob("*") if p.is_file() and p != readme):
+        name = path.relative_to(DATA).as_posix()
+        command = next((c for pattern, c in MADE_BY.items() if fnmatch(name, pattern)), None)
+        if command is None:
+            raise ValueError(f"data/{name} is made by no command in {Path(__file__).name}")
+        rows.append(f"| `{name}` | `{sha256(path)}` | `{command}` |\n")
+    atomic_write(readme, text + HEADER + "".join(rows))
+
+
+if __name__ == "__main__":
+    main()
