@@ -62,9 +62,12 @@ def compute_relative_rewards(
         [B' // G]. A silent group, all rewards equal, has relative reward exactly 0 before the mix.
 
     Raises:
-        ValueError: not [B], group_size below 2 or above B, NaN or infinite rewards.
+        ValueError: not [B], group_size below 2 or above B, NaN or infinite rewards, ddof that
+            leaves nothing to divide by.
     """
     rewards = _grouped(rewards_B, group_size)
+    if normalize and not 0 <= ddof < group_size:
+        raise ValueError(f"ddof must be between 0 and group_size - 1, got {ddof}")
     baselines = rewards.mean(dim=1, keepdim=True)
     relative = rewards - baselines
     if normalize:

@@ -125,5 +125,5 @@ def aggregate(
     ``constant``: sum / (B * length), no division by a response's own length (Dr. GRPO, arXiv
     2503.20783).
     """
-    # Padding may hold anything, NaN too: it is cut out, not multiplied by 0.
+    # Padding is cut out, not multiplied by 0: a NaN there would survive the product.
     return (per_token_BT.masked_fill(mask_BT == 0, 0) * token_weights(mask_BT, mode, length)).sum()

@@ -418,3 +418,9 @@ def test_gae_needs_three_tensors_of_one_shape():
         ValueError, match=r"one shape \[B, T\], got \[\[2, 3\], \[2, 1\], \[2, 3\]\]"
     ):
         gae(torch.zeros(2, 3), torch.zeros(2, 1), torch.ones(2, 3), 1.0, 1.0)
+
+
+@pytest.mark.parametrize("ddof", [-1, 4, 5])
+def test_ddof_has_to_leave_something_to_divide_by(ddof):
+    with pytest.raises(ValueError, match=f"ddof must be between 0 and group_size - 1, got {ddof}"):
+        compute_relative_rewards(torch.rand(8), 4, ddof=ddof)

@@ -55,7 +55,9 @@ def sampling(rounds: int) -> None:
     """Our sampler against transformers' generate, on the same prompts and groups."""
     model, tokenizer = load_policy(device="cpu")
     prompts = [record["prompt"] for record in TASK.dataset(PROMPTS, seed=1)]
-    tokens, mask = _left_padded(encode_prompts(tokenizer, prompts, 400), 257, "cpu")
+    tokens, mask = _left_padded(
+        encode_prompts(tokenizer, prompts, 400), tokenizer.pad_token_id, "cpu"
+    )
     tokens, mask = tokens.repeat_interleave(GROUP, 0), mask.repeat_interleave(GROUP, 0)
     options = {"do_sample": True, "top_k": 0, "top_p": 1.0, "max_new_tokens": NEW_TOKENS}
 
