@@ -370,3 +370,15 @@ def test_wilson_interval_against_known_figures():
     low, high = wilson_interval(8, 10)
     assert (round(low, 3), round(high, 3)) == (0.490, 0.943)
     assert wilson_interval(0, 50)[0] == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_peak_memory_is_the_process_s_own_and_not_its_parents():
+    ballast = torch.ones(200 * 2**20 // 4)  # 200 MB that the child must not be charged with
+    code = "from grpo_mini.support.measure import *; print(peak_memory_mb(torch.device('cpu')))"
+    peaks = []
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        peaks.append(float(done.stdout))
+        ballast = None
+    assert abs(peaks[0] - peaks[1]) < 50, ballast

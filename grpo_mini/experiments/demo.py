@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> None:
         description="Train GRPO and PPO from the same start; print a table, write a figure.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--steps", type=int, default=100, help="steps of 256 samples, each")
+    parser.add_argument("--steps", type=int, default=60, help="steps of 256 samples, each")
     parser.add_argument("--seed", type=int, default=0, help="of problems and sampling")
     parser.add_argument("--model", default=str(TINY_QWEN), help="folder or hub id")
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="where results go")
