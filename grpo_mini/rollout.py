@@ -26,7 +26,7 @@ class Rollout:
         log_probs_BT: log pi(token) when it was sampled; 0 on padding.
         entropy_BT: entropy of the distribution each token was drawn from, in nats; 0 on padding.
         truncated_B: True where the response reached the limit without an end token.
-        texts: the responses as text, without special tokens.
+        texts: the responses as text, without their end token.
     """
 
     prompts: list[list[int]]
@@ -143,7 +143,10 @@ def sample(
 
     length = int(lengths_B.max())
     mask_BT = (torch.arange(length, device=model.device) < lengths_B.unsqueeze(1)).long()
-    rows = zip(tokens_BT.tolist(), lengths_B.tolist(), strict=True)
+    # The end token is no text. Any other special token stays visible: if decoding dropped them,
+    # "8<|im_start|>9" would be paid as 89.
+    written_B = lengths_B - (~truncated_B).long()
+    rows = zip(tokens_BT.tolist(), written_B.tolist(), strict=True)
     return Rollout(
         prompts=[prompt for prompt in encoded for _ in range(samples_per_prompt)],
         tokens_BT=tokens_BT[:, :length],
@@ -151,7 +154,7 @@ def sample(
         log_probs_BT=log_probs_BT[:, :length],
         entropy_BT=entropy_BT[:, :length],
         truncated_B=truncated_B,
-        texts=tokenizer.batch_decode([row[:n] for row, n in rows], skip_special_tokens=True),
+        texts=tokenizer.batch_decode([row[:n] for row, n in rows]),
     )
 
 

@@ -49,6 +49,8 @@ class Task:
         Training problems and held-out problems never overlap, not even with the numbers in
         another order: which side a problem falls on depends on the problem alone.
         """
+        if size < 1:
+            raise ValueError(f"size must be at least 1, got {size}")
         rng = random.Random(f"{self.name}/{seed}/{held_out}")
         records: dict[str, Record] = {}
         for _ in range(200 * size):
@@ -100,8 +102,9 @@ def parse_response(text: str) -> tuple[str, str] | None:
 
 def has_thought(completion: str | Sequence[dict]) -> bool:
     """True if the completion writes a thought that is not empty and closes it."""
-    thought, closing_tag, _ = completion_text(completion).partition("</think>")
-    return bool(closing_tag) and len(thought.strip().removeprefix("<think>").strip()) > 0
+    text = completion_text(completion).strip()
+    thought, closing_tag, _ = text.removeprefix("<think>").partition("</think>")
+    return text.startswith("<think>") and bool(closing_tag) and bool(thought.strip())
 
 
 def _answers(completions: Sequence, truncated: Sequence[bool] | None) -> list[str | None]:
@@ -209,7 +212,7 @@ def make_countdown(rng: random.Random) -> Record:
 
 
 def demonstrate_countdown(rng: random.Random, record: Record, think: bool) -> str:
-    """A solution alone, or after up to three attempts that failed: ``3+5+8=16;3+5*8=43``."""
+    """A solution alone, or after up to three attempts that failed: ``(3+5)+8=16;(3*8)+5=29``."""
     attempts = []
     while True:
         expression = _random_expression(rng, record["numbers"])

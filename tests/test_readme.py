@@ -37,3 +37,30 @@ def test_the_example_runs():
     names: dict = {}
     exec(code, names)
     assert names["trainer"].step == 1
+
+
+def test_the_figures_of_the_learning_runs_are_those_of_the_recorded_runs():
+    from grpo_mini.support.record import read_run
+
+    runs = [read_run(p)[1] for p in sorted((ROOT / "data/runs/learning").glob("grpo-*.jsonl"))]
+
+    def slowest(accuracy: float) -> float:
+        return max(
+            next(row["train_seconds"] for row in rows if row.get("eval_accuracy", 0) >= accuracy)
+            for rows in runs
+        )
+
+    assert len(runs) == 10
+    assert all(rows[0]["eval_accuracy"] <= 0.30 for rows in runs)
+    quoted = re.search(r"reach 0.70 within (\d+) seconds of training, and 0.85 within (\d+)", TEXT)
+    assert [int(q) for q in quoted.groups()] == [round(slowest(0.70)), round(slowest(0.85))]
+
+
+def test_the_table_is_that_of_the_recorded_demo():
+    from grpo_mini.experiments.demo import table
+    from grpo_mini.models import TINY_QWEN
+    from grpo_mini.support.record import read_run
+
+    folder = ROOT / "data" / "runs" / "demo"
+    histories = {name: read_run(folder / f"{name.lower()}.jsonl")[1] for name in ("GRPO", "PPO")}
+    assert table(histories, str(TINY_QWEN)) in TEXT

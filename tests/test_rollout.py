@@ -149,3 +149,14 @@ def test_chat_messages_need_a_chat_template(tiny):
             sample(model, tokenizer, [chat("1+2=")])
     finally:
         tokenizer.chat_template = template
+
+
+def test_a_special_token_inside_an_answer_is_not_dropped(tiny, monkeypatch):
+    """Dropped, it would leave the right digits: 8<|im_start|>9 would be paid as 89."""
+    model, tokenizer = tiny
+    script = tokenizer("<answer>8<|im_start|>9</answer><|im_end|>").input_ids
+    drawn = iter(script)
+    monkeypatch.setattr("grpo_mini.rollout._draw", lambda *_: torch.tensor([[next(drawn)]]))
+    rollout = sample(model, tokenizer, [chat("80+9=")])
+    assert rollout.texts == ["<answer>8<|im_start|>9</answer>"]
+    assert TASKS["chain-sums"].reward(rollout.texts, ["89"]) == [0.0]
