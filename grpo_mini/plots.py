@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 # Okabe and Ito's palette; line style and marker repeat what the colour says.
 STYLES = {
@@ -50,7 +51,9 @@ def learning_curves(runs: dict[str, Sequence[dict]], x: str = "samples") -> Figu
                 color = look.get("color", "0.5")
                 axes.fill_between([row[x] for row in rows], low, high, alpha=0.15, color=color)
         axes.set(title=title, xlabel={"samples": "samples", "step": "steps"}.get(x, "seconds"))
-        axes.set_ylim(0, 1 if metric != "eval_length" else None)
+        axes.set_ylim(0, 1.03 if metric != "eval_length" else None)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         style(axes)
     figure.axes[0].legend(fontsize=12, frameon=False, loc="lower right")
     return figure
