@@ -125,5 +125,12 @@ def aggregate(
     ``constant``: sum / (B * length), no division by a response's own length (Dr. GRPO, arXiv
     2503.20783).
     """
-    # Padding is cut out, not multiplied by 0: a NaN there would survive the product.
-    return (per_token_BT.masked_fill(mask_BT == 0, 0) * token_weights(mask_BT, mode, length)).sum()
+    return weighted_sum(per_token_BT, mask_BT, token_weights(mask_BT, mode, length))
+
+
+def weighted_sum(per_token_BT: Tensor, mask_BT: Tensor, weights_BT: Tensor) -> Tensor:
+    """Sum of weight * value over the tokens inside the mask.
+
+    Padding is cut out, not multiplied by 0: a NaN there would survive the product.
+    """
+    return (per_token_BT.masked_fill(mask_BT == 0, 0) * weights_BT).sum()

@@ -122,6 +122,15 @@ def encode_prompts(tokenizer: Tokenizer, prompts: Sequence, limit: int) -> list[
     return encoded
 
 
+def right_padded(rows: list[list[int]], pad: int, device) -> Tensor:
+    """Rows of token ids -> [N, L], padded on the right.
+
+    A causal model then needs neither a mask nor position ids: no token sees what comes after it.
+    """
+    width = max(map(len, rows))
+    return torch.tensor([row + [pad] * (width - len(row)) for row in rows], device=device)
+
+
 def end_token_ids(model: Model, tokenizer: Tokenizer) -> list[int]:
     """Every token that ends a response: Qwen has two, ``<|im_end|>`` and ``<|endoftext|>``."""
     ids = model.generation_config.eos_token_id if model.generation_config else None
@@ -197,10 +206,9 @@ class RewardModel(ScalarHead):
             response = self.tokenizer(completion_text(completion), add_special_tokens=False)
             ids = response.input_ids + [self.tokenizer.eos_token_id]
             rows.append(encode_prompts(self.tokenizer, [prompt], window - len(ids))[0] + ids)
-        width, pad = max(map(len, rows)), self.tokenizer.pad_token_id
-        tokens = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
+        tokens = right_padded(rows, self.tokenizer.pad_token_id, self.backbone.device)
         last = torch.tensor([len(row) - 1 for row in rows]).unsqueeze(1)
-        per_token = self.per_token(tokens.to(self.backbone.device))
+        per_token = self.per_token(tokens)
         return per_token.gather(1, last.to(per_token.device)).squeeze(1)
 
     @torch.no_grad()

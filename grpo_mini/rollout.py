@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from .losses import entropy, token_log_probs
-from .models import Model, Tokenizer, encode_prompts, end_token_ids
+from .models import Model, Tokenizer, encode_prompts, end_token_ids, right_padded
 
 
 @dataclass
@@ -177,20 +177,16 @@ def score(
 
 
 def join(rollout: Rollout, pad: int) -> tuple[Tensor, Tensor]:
-    """Prompt and response in one row, tokens [B, L], and where each response starts, [B].
-
-    Padding is on the right, so a causal model needs neither a mask nor position ids: no token
-    sees what comes after it.
-    """
+    """Prompt and response in one row, tokens [B, L], and where each response starts, [B]."""
     device, responses = rollout.tokens_BT.device, rollout.tokens_BT.tolist()
     lengths = rollout.lengths_B.tolist()
     rows = [
         prompt + response[:n]
         for prompt, response, n in zip(rollout.prompts, responses, lengths, strict=True)
     ]
-    width = max(map(len, rows))
-    tokens = torch.tensor([row + [pad] * (width - len(row)) for row in rows], device=device)
-    return tokens, torch.tensor([len(prompt) for prompt in rollout.prompts], device=device)
+    return right_padded(rows, pad, device), torch.tensor(
+        [len(prompt) for prompt in rollout.prompts], device=device
+    )
 
 
 def align(per_position: Tensor, starts_B: Tensor, rollout: Rollout) -> Tensor:

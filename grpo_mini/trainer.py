@@ -8,13 +8,21 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .losses import AGGREGATIONS, KL_ESTIMATORS, clipped_surrogate, kl_penalty, token_weights
+from .losses import (
+    AGGREGATIONS,
+    KL_ESTIMATORS,
+    clipped_surrogate,
+    kl_penalty,
+    token_weights,
+    weighted_sum,
+)
 from .models import TINY_QWEN, Model, Tokenizer, frozen_copy, load_policy
 from .rollout import Rollout, sample, score
 from .support.checkpoints import (
@@ -232,8 +240,7 @@ class Trainer:
 
     def total(self, name: str, per_token: Tensor, batch: Batch) -> Tensor:
         """Weighted sum over a micro-batch; over all micro-batches it is the batch's loss."""
-        weighted = per_token.masked_fill(batch.rollout.mask_BT == 0, 0) * batch.weights
-        total = weighted.sum()
+        total = weighted_sum(per_token, batch.rollout.mask_BT, batch.weights)
         self._sums[name] += total.item()
         return total
 
@@ -271,7 +278,7 @@ class Trainer:
         loss needs them; a batch of nothing else makes no step.
 
         Raises:
-            TrainingDivergedError: loss or gradient is NaN or infinite; the weights are not touched.
+            TrainingDivergedError: loss or gradient is NaN or infinite; that epoch makes no step.
         """
         config, rollout = self.config, batch.rollout
         rows = torch.arange(len(rollout), device=rollout.mask_BT.device)
@@ -298,7 +305,7 @@ class Trainer:
                     metrics = {"step": self.step + 1, **self._sums, **norms}
                     raise TrainingDivergedError(
                         f"loss or gradient is not finite in step {self.step + 1}: {metrics}. The "
-                        f"weights are those before the update; a smaller learning_rate "
+                        f"weights are those before this epoch's step; a smaller learning_rate "
                         f"(now {config.learning_rate}) is the first thing to try",
                         metrics,
                     )
@@ -346,8 +353,7 @@ class Trainer:
         """The records of the next step: the data set in a new order each time it is used up."""
         number = self.config.prompts_per_step
         epoch, position = divmod(self.step, len(self.dataset) // number)
-        order = list(range(len(self.dataset)))
-        random.Random(f"order/{self.config.seed}/{epoch}").shuffle(order)
+        order = shuffled(len(self.dataset), f"order/{self.config.seed}/{epoch}")
         return [self.dataset[i] for i in order[position * number : (position + 1) * number]]
 
     def train(
@@ -504,6 +510,14 @@ class Trainer:
         if self.reference is not None:
             reference, _ = load_policy(checkpoint / "reference", self.policy.device)
             self.reference = frozen_copy(reference)
+
+
+@lru_cache(maxsize=1)  # asked for in every step, new only once an epoch
+def shuffled(size: int, seed: str) -> list[int]:
+    """The numbers below ``size`` in random order."""
+    order = list(range(size))
+    random.Random(seed).shuffle(order)
+    return order
 
 
 def prompt_of(record: Record | str | list) -> str | list:

@@ -12,13 +12,13 @@ import sys
 from collections.abc import Sequence
 
 import torch
-from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from ..grpo import GRPOConfig, GRPOTrainer
 from ..models import TINY_QWEN, Model, Tokenizer, count_parameters, load_policy, load_tokenizer
 from ..ppo import PPOConfig, PPOTrainer
 from ..support.measure import peak_memory_mb
 from ..trainer import Trainer
+from ..warmstart import build_model
 
 # Geometries from the models' published config.json files.
 GEOMETRIES = {
@@ -29,6 +29,7 @@ GEOMETRIES = {
         "num_attention_heads": 14,
         "num_key_value_heads": 2,
         "intermediate_size": 4864,
+        "max_position_embeddings": 131072,
         "tie_word_embeddings": True,
     },
     "qwen2-1.5b": {
@@ -38,6 +39,7 @@ GEOMETRIES = {
         "num_attention_heads": 12,
         "num_key_value_heads": 2,
         "intermediate_size": 8960,
+        "max_position_embeddings": 131072,
         "tie_word_embeddings": True,
     },
 }
@@ -49,17 +51,11 @@ def build(name: str) -> tuple[Model, Tokenizer]:
         return load_policy(name)
     tokenizer = load_tokenizer(TINY_QWEN)
     torch.manual_seed(0)
-    config = Qwen2Config(
-        **GEOMETRIES[name],
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return Qwen2ForCausalLM(config).eval(), tokenizer
+    return build_model(tokenizer, **GEOMETRIES[name]).eval(), tokenizer
 
 
 def random_reward(completions, **columns) -> list[float]:
-    """Coin flips: every group has something to compare, so no work is left out."""
+    """Random numbers: every group has something to compare, so no work is left out."""
     return [random.random() for _ in completions]
 
 
