@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -87,21 +88,19 @@ def test_a_folder_without_safetensors_is_refused(tiny, tmp_path):
         load_policy(tmp_path / "model")
 
 
+def copy_without(token: str, folder: Path) -> Path:
+    """The tiny Qwen, its tokenizer robbed of a special token."""
+    shutil.copytree(TINY_QWEN, folder)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {token: None}))
+    return folder
+
+
 def test_a_tokenizer_without_end_token_is_refused(tmp_path):
-    shutil.copytree(TINY_QWEN, tmp_path / "model")
-    path = tmp_path / "model" / "tokenizer_config.json"
-    config = json.loads(path.read_text())
-    config["eos_token"] = None
-    path.write_text(json.dumps(config))
     with pytest.raises(ValueError, match="has no end token"):
-        load_tokenizer(tmp_path / "model")
+        load_tokenizer(copy_without("eos_token", tmp_path / "model"))
 
 
 def test_a_tokenizer_without_pad_token_pads_with_its_end_token(tmp_path):
-    shutil.copytree(TINY_QWEN, tmp_path / "model")
-    path = tmp_path / "model" / "tokenizer_config.json"
-    config = json.loads(path.read_text())
-    config["pad_token"] = None
-    path.write_text(json.dumps(config))
-    tokenizer = load_tokenizer(tmp_path / "model")
+    tokenizer = load_tokenizer(copy_without("pad_token", tmp_path / "model"))
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
