@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .advantages import compute_relative_rewards, silent_groups, standardize
 from .rollout import Rollout
+from .support.requirements import require
 from .trainer import Batch, Trainer, TrainerConfig
 
 
@@ -39,10 +40,7 @@ class GRPOConfig(TrainerConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.group_size < 2:
-            raise ValueError(f"group_size must be at least 2, got {self.group_size}")
-        if self.grpo_epochs < 1:
-            raise ValueError(f"grpo_epochs must be at least 1, got {self.grpo_epochs}")
+        require(self, "at least", grpo_epochs=1, group_size=2)
 
 
 class GRPOTrainer(Trainer):

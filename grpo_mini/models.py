@@ -10,43 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from huggingface_hub.constants import HF_HUB_CACHE
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers import PreTrainedModel as Model
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
+from .support.loading import default_device, from_pretrained
 from .tasks import completion_text
 
 TINY_QWEN = Path(__file__).parent.parent / "data" / "tiny-qwen"
-
-
-def default_device() -> torch.device:
-    """CUDA where there is one, else Apple's MPS, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def _from_pretrained(auto_class, name: str | Path, **options):
-    """Load from a folder or the hub, or say where it was looked for and what to do."""
-    try:
-        return auto_class.from_pretrained(str(name), trust_remote_code=False, **options)
-    except (OSError, ValueError) as error:
-        folder = Path(name).expanduser()
-        if folder.is_dir():
-            what = f"the folder {folder.resolve()} has no model that can be loaded from safetensors"
-        else:
-            what = (
-                f"there is no folder {folder.resolve()}, no copy of {str(name)!r} in the cache "
-                f"{HF_HUB_CACHE}, and it could not be fetched from the hub. On a machine with "
-                f"network, run 'hf download {name} --local-dir {folder.name}', "
-                f"copy that folder here and pass its path"
-            )
-        first_line = (str(error) or type(error).__name__).splitlines()[0]
-        message = f"cannot load the model {str(name)!r}: {what} ({first_line})"
-        raise FileNotFoundError(message) from error
 
 
 def load_tokenizer(name: str | Path = TINY_QWEN) -> Tokenizer:
@@ -56,7 +29,7 @@ def load_tokenizer(name: str | Path = TINY_QWEN) -> Tokenizer:
         FileNotFoundError: neither a folder nor the cache nor the hub has it.
         ValueError: it has no end token, so that no response could ever end.
     """
-    tokenizer = _from_pretrained(AutoTokenizer, name)
+    tokenizer = from_pretrained(AutoTokenizer, name)
     if tokenizer.eos_token_id is None:
         raise ValueError(
             f"the tokenizer of {str(name)!r} has no end token (eos_token is None), so no response "
@@ -85,7 +58,7 @@ def load_policy(
         ValueError: its tokenizer has no end token.
     """
     tokenizer = load_tokenizer(name)
-    model = _from_pretrained(AutoModelForCausalLM, name, dtype=dtype, use_safetensors=True)
+    model = from_pretrained(AutoModelForCausalLM, name, dtype=dtype, use_safetensors=True)
     return model.to(device or default_device()).eval(), tokenizer
 
 
@@ -164,7 +137,7 @@ class ScalarHead(nn.Module):
     @classmethod
     def from_pretrained(cls, name: str | Path = TINY_QWEN, device=None, **attributes):
         """The backbone of any causal language model, and the head where the folder has one."""
-        backbone = _from_pretrained(AutoModel, name, dtype=torch.float32, use_safetensors=True)
+        backbone = from_pretrained(AutoModel, name, dtype=torch.float32, use_safetensors=True)
         model = cls(backbone.to(device or default_device()), **attributes).eval()
         if (head := Path(name) / "head.safetensors").exists():
             load_model(model.head, head)
@@ -175,9 +148,13 @@ class ScalarHead(nn.Module):
         self.backbone.save_pretrained(folder)
         save_model(self.head, Path(folder) / "head.safetensors")
 
-    def per_token(self, input_ids: Tensor) -> Tensor:
-        """Tokens [B, L], padded on the right -> one float32 number a token, [B, L]."""
-        hidden = self.backbone(input_ids=input_ids, use_cache=False).last_hidden_state
+    def per_token(self, logits_to_keep: int = 0, **inputs: Tensor) -> Tensor:
+        """One float32 number a token, [B, L], of the last ``logits_to_keep`` tokens (0: of all).
+
+        Args:
+            inputs: the backbone's; ``input_ids`` [B, L] alone is enough for padding on the right.
+        """
+        hidden = self.backbone(**inputs).last_hidden_state[:, -logits_to_keep:]
         return self.head(hidden).squeeze(-1).float()
 
 
@@ -208,7 +185,7 @@ class RewardModel(ScalarHead):
             rows.append(encode_prompts(self.tokenizer, [prompt], window - len(ids))[0] + ids)
         tokens = right_padded(rows, self.tokenizer.pad_token_id, self.backbone.device)
         last = torch.tensor([len(row) - 1 for row in rows]).unsqueeze(1)
-        per_token = self.per_token(tokens)
+        per_token = self.per_token(input_ids=tokens, use_cache=False)
         return per_token.gather(1, last.to(per_token.device)).squeeze(1)
 
     @torch.no_grad()

@@ -13,8 +13,9 @@ from torch import Tensor
 from .advantages import gae, standardize
 from .losses import value_loss
 from .models import Critic, frozen_copy
-from .rollout import Rollout, align, join
-from .trainer import Batch, Trainer, TrainerConfig, scatter
+from .rollout import Rollout, outputs_per_token
+from .support.requirements import require
+from .trainer import Batch, Trainer, TrainerConfig
 
 
 @dataclass
@@ -49,11 +50,8 @@ class PPOConfig(TrainerConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("gamma", "lam"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
-        if self.ppo_epochs < 1:
-            raise ValueError(f"ppo_epochs must be at least 1, got {self.ppo_epochs}")
+        require(self, "between", gamma=(0, 1), lam=(0, 1))
+        require(self, "at least", ppo_epochs=1, samples_per_prompt=1)
 
 
 class PPOTrainer(Trainer):
@@ -98,10 +96,8 @@ class PPOTrainer(Trainer):
 
     def compute_values(self, rollout: Rollout) -> Tensor:
         """V of the state in which each token was chosen, [B, T], with gradients."""
-        tokens_BL, starts_B = join(rollout, self.tokenizer.pad_token_id)
         with self.autocast():
-            values_BL = self.critic(tokens_BL[:, :-1])
-        return align(values_BL, starts_B - 1, rollout)
+            return outputs_per_token(self.critic, self.critic.backbone, rollout)
 
     def compute_log_probs_and_values(
         self, rollout: Rollout
@@ -112,13 +108,9 @@ class PPOTrainer(Trainer):
     def compute_advantages(self, rollout: Rollout, rewards_B: Tensor) -> tuple[Batch, dict]:
         """One advantage a token, by GAE; the reward arrives with the last token."""
         mask_BT = rollout.mask_BT
-        with self.clock("score"), torch.no_grad():
+        with self.clock("score"):
             ref_log_probs = self.reference_log_probs(rollout)
-            parts = [
-                (rows, self.compute_values(rollout.select(rows)))
-                for rows in self.micro_batches(rollout)
-            ]
-            values_BT = scatter(parts, mask_BT)
+            values_BT = self.in_parts(rollout, self.compute_values)
         rewards_BT = torch.zeros_like(values_BT)
         rewards_BT.scatter_(1, rollout.lengths_B.unsqueeze(1) - 1, rewards_B.unsqueeze(1))
         config = self.config

@@ -1,18 +1,20 @@
 """Rollouts: prompts -> sampled responses with their log-probs, and scoring them again.
 
 B samples, P prompt tokens, T response tokens, V vocabulary entries. Only the temperature shapes
-the distribution, no top-p or top-k: what is sampled from is what is scored.
+the distribution, no top-p or top-k: what is sampled from is what is scored. Either way a prompt is
+read once, and its samples share what the model remembers of it (the key-value cache).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
 from .losses import entropy, token_log_probs
-from .models import Model, Tokenizer, encode_prompts, end_token_ids, right_padded
+from .models import Model, Tokenizer, encode_prompts, end_token_ids
 
 
 @dataclass
@@ -59,15 +61,51 @@ class Rollout:
         return self.mask_BT.sum(dim=1)
 
 
-def _left_padded(rows: list[list[int]], pad: int, device) -> tuple[Tensor, Tensor]:
-    """Rows -> tokens [N, P] and mask [N, P], padding on the left, where generation needs it."""
-    width = max(map(len, rows))
-    tokens = torch.tensor([[pad] * (width - len(row)) + row for row in rows], device=device)
-    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
-    return tokens, mask
+class Read(NamedTuple):
+    """What a model made of the prompts, a row a sample.
+
+    Attributes:
+        last: output at the prompt's last token, [B, 1, ...].
+        cache: keys and values of the prompt.
+        seen_BP: 1 on the prompt's tokens, 0 on the padding left of them.
+        position_B1: position of the prompt's last token.
+    """
+
+    last: Tensor
+    cache: DynamicCache
+    seen_BP: Tensor
+    position_B1: Tensor
 
 
-@torch.no_grad()
+def read_prompts(forward: Callable[..., Tensor], model: Model, prompts: list[list[int]]) -> Read:
+    """Read the prompts [B], each different one only once.
+
+    Args:
+        forward: the model's inputs -> logits [N, L, V], or another output a position.
+        model: whose configuration and device count.
+    """
+    rank = {prompt: i for i, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
+    width = max(map(len, rank))
+    # Padding on the left, so that each response begins right of its prompt.
+    tokens = [[0] * (width - len(prompt)) + list(prompt) for prompt in rank]
+    seen = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in rank]
+    seen = torch.tensor(seen, device=model.device)
+    positions = (seen.cumsum(dim=1) - 1).clamp(min=0)
+    cache = DynamicCache(config=model.config)
+    outputs = forward(
+        input_ids=torch.tensor(tokens, device=model.device),
+        attention_mask=seen,
+        position_ids=positions,
+        past_key_values=cache,
+        logits_to_keep=1,
+    )
+    index = torch.tensor([rank[tuple(prompt)] for prompt in prompts], device=model.device)
+    # index_select throughout: the gradient of tensor[index] adds up in no fixed order on a CPU.
+    cache.reorder_cache(index)
+    outputs, seen, positions = (t.index_select(0, index) for t in (outputs, seen, positions))
+    return Read(outputs, cache, seen, positions[:, -1:])
+
+
 def sample(
     model: Model,
     tokenizer: Tokenizer,
@@ -79,67 +117,50 @@ def sample(
 ) -> Rollout:
     """Sample ``samples_per_prompt`` responses to each prompt; those of one prompt are neighbours.
 
-    Each prompt is read once and its cache repeated for its samples. A row leaves the batch with
-    its end token, so that short responses do not pay for long ones.
+    A row leaves the batch with its end token, so that short responses do not pay for long ones.
 
     Raises:
         ValueError: as `encode_prompts`; a temperature that is not above 0.
     """
     window = getattr(model.config, "max_position_embeddings", 1 << 30)
     encoded = encode_prompts(tokenizer, prompts, limit=window - max_new_tokens)
+    encoded = [prompt for prompt in encoded for _ in range(samples_per_prompt)]
     end_ids = torch.tensor(end_token_ids(model, tokenizer), device=model.device)
-    pad = tokenizer.pad_token_id
+    forward = logits_of(model)
 
-    prompt_tokens, seen = _left_padded(encoded, pad, model.device)
-    cache = DynamicCache(config=model.config)
-    positions = (seen.cumsum(dim=1) - 1).clamp(min=0)  # the padding on the left counts for nothing
-    logits = model(
-        input_ids=prompt_tokens,
-        attention_mask=seen,
-        position_ids=positions,
-        past_key_values=cache,
-        logits_to_keep=1,
-    ).logits
-    cache.batch_repeat_interleave(samples_per_prompt)
-    logits, seen, positions = (
-        tensor.repeat_interleave(samples_per_prompt, dim=0)
-        for tensor in (logits, seen, positions[:, -1:])
-    )
+    size = (len(encoded), max_new_tokens)
+    tokens_BT = torch.full(size, tokenizer.pad_token_id, device=model.device)
+    log_probs_BT = torch.zeros(size, device=model.device)
+    entropy_BT = torch.zeros(size, device=model.device)
+    lengths_B = torch.full(size[:1], max_new_tokens, device=model.device)
+    truncated_B = torch.ones(size[:1], dtype=torch.bool, device=model.device)
+    active = torch.arange(len(encoded), device=model.device)  # the rows that still write
 
-    number = len(encoded) * samples_per_prompt
-    tokens_BT = torch.full((number, max_new_tokens), pad, device=model.device)
-    log_probs_BT = torch.zeros(number, max_new_tokens, device=model.device)
-    entropy_BT = torch.zeros_like(log_probs_BT)
-    lengths_B = torch.full((number,), max_new_tokens, device=model.device)
-    truncated_B = torch.ones(number, dtype=torch.bool, device=model.device)
-    active = torch.arange(number, device=model.device)  # the rows that still write
+    with torch.inference_mode():  # what it fills was made outside, and may enter a loss later
+        logits, cache, seen, position = read_prompts(forward, model, encoded)
+        for t in range(max_new_tokens):
+            chosen = _draw(logits[:, -1], temperature, generator)
+            tokens_BT[active, t] = chosen.squeeze(1)
+            log_probs_BT[active, t] = token_log_probs(logits, chosen, temperature).squeeze(1)
+            entropy_BT[active, t] = entropy(logits, temperature).squeeze(1)
 
-    for t in range(max_new_tokens):
-        chosen = _draw(logits[:, -1], temperature, generator)
-        tokens_BT[active, t] = chosen.squeeze(1)
-        log_probs_BT[active, t] = token_log_probs(logits, chosen, temperature).squeeze(1)
-        entropy_BT[active, t] = entropy(logits, temperature).squeeze(1)
-
-        going_on = ~torch.isin(chosen.squeeze(1), end_ids)
-        ended = active[~going_on]
-        lengths_B[ended] = t + 1
-        truncated_B[ended] = False
-        if t == max_new_tokens - 1 or len(ended) == len(active):
-            break
-        if len(ended):
-            kept = going_on.nonzero().squeeze(1)
-            cache.batch_select_indices(kept)
-            active, chosen, seen, positions = (
-                tensor[kept] for tensor in (active, chosen, seen, positions)
+            going_on = ~torch.isin(chosen.squeeze(1), end_ids)
+            ended = active[~going_on]
+            lengths_B[ended] = t + 1
+            truncated_B[ended] = False
+            if t == max_new_tokens - 1 or len(ended) == len(active):
+                break
+            if len(ended):
+                kept = going_on.nonzero().squeeze(1)
+                cache.reorder_cache(kept)
+                active, chosen, seen, position = (
+                    tensor[kept] for tensor in (active, chosen, seen, position)
+                )
+            seen = torch.cat([seen, torch.ones_like(chosen)], dim=1)
+            position = position + 1
+            logits = forward(
+                input_ids=chosen, attention_mask=seen, position_ids=position, past_key_values=cache
             )
-        seen = torch.cat([seen, torch.ones_like(chosen)], dim=1)
-        positions = positions + 1
-        logits = model(
-            input_ids=chosen,
-            attention_mask=seen,
-            position_ids=positions,
-            past_key_values=cache,
-        ).logits
 
     length = int(lengths_B.max())
     mask_BT = (torch.arange(length, device=model.device) < lengths_B.unsqueeze(1)).long()
@@ -148,7 +169,7 @@ def sample(
     written_B = lengths_B - (~truncated_B).long()
     rows = zip(tokens_BT.tolist(), written_B.tolist(), strict=True)
     return Rollout(
-        prompts=[prompt for prompt in encoded for _ in range(samples_per_prompt)],
+        prompts=encoded,
         tokens_BT=tokens_BT[:, :length],
         mask_BT=mask_BT,
         log_probs_BT=log_probs_BT[:, :length],
@@ -156,6 +177,30 @@ def sample(
         truncated_B=truncated_B,
         texts=tokenizer.batch_decode([row[:n] for row, n in rows]),
     )
+
+
+def logits_of(model: Model) -> Callable[..., Tensor]:
+    """A causal language model as a function from inputs to logits [N, L, V]."""
+    return lambda **inputs: model(**inputs).logits
+
+
+def outputs_per_token(forward: Callable[..., Tensor], model: Model, rollout: Rollout) -> Tensor:
+    """What ``forward`` says where each response token was chosen, [B, T, ...], with gradients.
+
+    That is one position to the left of the token: the first is chosen at the prompt's end.
+    """
+    last, cache, seen, position = read_prompts(forward, model, rollout.prompts)
+    before_BT = rollout.tokens_BT[:, :-1]
+    if before_BT.shape[1] == 0:
+        return last
+    # Padding on the right needs no mask: in a causal model no token sees what comes after it.
+    rest = forward(
+        input_ids=before_BT,
+        attention_mask=torch.cat([seen, torch.ones_like(before_BT)], dim=1),
+        position_ids=position + 1 + torch.arange(before_BT.shape[1], device=model.device),
+        past_key_values=cache,
+    )
+    return torch.cat([last, rest], dim=1)
 
 
 def score(
@@ -167,33 +212,30 @@ def score(
         log_probs [B, T] and entropy [B, T] or None; on padding both hold something finite that
         the mask has to cut out.
     """
-    tokens_BL, starts_B = join(rollout, model.config.pad_token_id or 0)
-    kept = tokens_BL.shape[1] - int(starts_B.min())  # no logits for the prompts
-    logits = model(input_ids=tokens_BL[:, :-1], logits_to_keep=kept, use_cache=False).logits
-    log_probs = token_log_probs(logits, tokens_BL[:, -kept:], temperature)
-    starts_B = starts_B - starts_B.min()
-    aligned = align(log_probs, starts_B, rollout)
-    return aligned, align(entropy(logits, temperature), starts_B, rollout) if with_entropy else None
+    logits = outputs_per_token(logits_of(model), model, rollout)
+    log_probs = token_log_probs(logits, rollout.tokens_BT, temperature)
+    return log_probs, entropy(logits, temperature) if with_entropy else None
 
 
-def join(rollout: Rollout, pad: int) -> tuple[Tensor, Tensor]:
-    """Prompt and response in one row, tokens [B, L], and where each response starts, [B]."""
-    device, responses = rollout.tokens_BT.device, rollout.tokens_BT.tolist()
-    lengths = rollout.lengths_B.tolist()
-    rows = [
-        prompt + response[:n]
-        for prompt, response, n in zip(rollout.prompts, responses, lengths, strict=True)
-    ]
-    return right_padded(rows, pad, device), torch.tensor(
-        [len(prompt) for prompt in rollout.prompts], device=device
-    )
+def micro_batches(rollout: Rollout, rows: list[int], max_tokens: int) -> list[Tensor]:
+    """Split ``rows`` into parts of at most ``max_tokens`` tokens, padding included.
 
-
-def align(per_position: Tensor, starts_B: Tensor, rollout: Rollout) -> Tensor:
-    """Move each row of [B, K] to the left, so that its response begins in column 0: [B, T]."""
-    columns = torch.arange(rollout.tokens_BT.shape[1], device=per_position.device)
-    index = starts_B.unsqueeze(1) + columns
-    return per_position.gather(1, index.clamp(max=per_position.shape[1] - 1))
+    Responses of similar length come together, so that little is padding; among those the samples
+    of one prompt, so that it is read only once. A longer response makes a part of its own.
+    """
+    lengths, prompts = rollout.lengths_B.tolist(), rollout.prompts
+    parts: list[list[int]] = [[]]
+    for row in sorted(rows, key=lambda row: (lengths[row] // 8, prompts[row])):
+        part = [*parts[-1], row]
+        different = {tuple(prompts[i]) for i in part}
+        tokens = len(part) * max(lengths[i] for i in part) + len(different) * max(
+            map(len, different)
+        )
+        if tokens > max_tokens and parts[-1]:
+            parts.append([row])
+        else:
+            parts[-1] = part
+    return [torch.tensor(part, device=rollout.tokens_BT.device) for part in parts if part]
 
 
 def _draw(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:

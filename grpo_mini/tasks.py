@@ -6,15 +6,14 @@ supervised warm start, one pays rewards. Rewards have TRL's signature
 To add a task, write the three functions and put them into ``TASKS``.
 """
 
-import ast
 import hashlib
-import operator
 import random
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
+
+from .support.arithmetic import evaluate_expression, random_expression
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 MAX_RESPONSE_CHARACTERS = 20_000  # a longer response is wrong, whatever it says
@@ -162,49 +161,12 @@ def graded_reward(completions, answer, truncated=None, **columns) -> list[float]
 
 # ---------------------------------------------------------------------------- Countdown
 
-OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
-OPERATORS[ast.Div] = operator.truediv  # on fractions, hence exact
-
-
-def evaluate_expression(text: str) -> tuple[Fraction, list[int]] | None:
-    """Value and numbers of an expression of + - * / and brackets; None if it is anything else."""
-    if not re.fullmatch(r"[0-9+\-*/()]{1,64}", text):
-        return None
-    numbers: list[int] = []
-
-    def value(node: ast.expr) -> Fraction:
-        if isinstance(node, ast.Constant):
-            numbers.append(node.value)
-            return Fraction(node.value)
-        if isinstance(node, ast.BinOp):  # ** and // are other node types: KeyError
-            return OPERATORS[type(node.op)](value(node.left), value(node.right))
-        raise ValueError("only numbers and the four operations")  # for example a sign
-
-    try:
-        return value(ast.parse(text, mode="eval").body), numbers
-    except (SyntaxError, KeyError, ValueError, ZeroDivisionError):
-        return None
-
-
-def _random_expression(rng: random.Random, numbers: Sequence[int]) -> str:
-    """Combine all numbers in random order; every intermediate value stays a positive integer."""
-    parts = [(str(number), number) for number in numbers]
-    while len(parts) > 1:
-        rng.shuffle(parts)
-        (left, a), (right, b) = parts.pop(), parts.pop()
-        if a < b:
-            (left, a), (right, b) = (right, b), (left, a)
-        symbol = rng.choice("+-*" if a > b else "+*")
-        result = {"+": a + b, "-": a - b, "*": a * b}[symbol]
-        parts.append((f"({left}{symbol}{right})", result))
-    return parts[0][0][1:-1]
-
 
 def make_countdown(rng: random.Random) -> Record:
     """``3,5,8=29``: reach the target; each number may be used once, none has to be."""
     while True:
         numbers = [rng.randint(1, 12) for _ in range(3)]
-        target, _ = evaluate_expression(_random_expression(rng, numbers))
+        target, _ = evaluate_expression(random_expression(rng, numbers))
         if target <= 99 and target not in numbers:
             question = f"{','.join(map(str, numbers))}={target}"
             prompt = [{"role": "user", "content": question}]
@@ -215,7 +177,7 @@ def demonstrate_countdown(rng: random.Random, record: Record, think: bool) -> st
     """A solution alone, or after up to three attempts that failed: ``(3+5)+8=16;(3*8)+5=29``."""
     attempts = []
     while True:
-        expression = _random_expression(rng, record["numbers"])
+        expression = random_expression(rng, record["numbers"])
         value, _ = evaluate_expression(expression)
         attempts.append(f"{expression}={value}")
         if value == record["target"]:

@@ -7,8 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -24,16 +23,12 @@ from .losses import (
     weighted_sum,
 )
 from .models import TINY_QWEN, Model, Tokenizer, frozen_copy, load_policy
-from .rollout import Rollout, sample, score
-from .support.checkpoints import (
-    CheckpointError,
-    atomic_write,
-    global_random_states,
-    set_global_random_states,
-    verified_checkpoint,
-    write_checkpoint,
-)
+from .rollout import Rollout, micro_batches, sample, score
+from .support.checkpoints import atomic_write
 from .support.measure import peak_memory_mb, uninterrupted, wilson_interval
+from .support.requirements import require
+from .support.resume import Resumable
+from .support.rewards import checked_rewards
 from .tasks import Record, get_task, has_thought
 
 
@@ -54,7 +49,7 @@ class TrainerConfig:
         task: name in `tasks.TASKS`; gives prompts and reward unless the trainer is handed others.
         autocast: run the models' products in bfloat16; log-probs stay float32. For CUDA.
         prompts_per_step: distinct prompts of a step.
-        micro_batch_size: responses per forward and backward pass; changes memory, not results.
+        micro_batch_tokens: tokens per forward and backward pass; changes memory, not results.
         aggregation: how token losses become one number, see `losses.aggregate`.
         kl_coef: weight of the KL penalty to the frozen start policy; 0 needs no reference.
         entropy_coef: weight of an entropy bonus.
@@ -70,7 +65,7 @@ class TrainerConfig:
     temperature: float = 1.0
     learning_rate: float = 2e-4
     max_grad_norm: float = 1.0
-    micro_batch_size: int = 32
+    micro_batch_tokens: int = 2048
     clip_low: float = 0.2
     clip_high: float = 0.2
     kl_coef: float = 0.0
@@ -81,16 +76,10 @@ class TrainerConfig:
 
     def __post_init__(self):
         get_task(self.task)
-        for name, known in (("kl_estimator", KL_ESTIMATORS), ("aggregation", AGGREGATIONS)):
-            if (value := getattr(self, name)) not in known:
-                raise ValueError(f"unknown {name} {value!r}; there are: {', '.join(known)}")
-        at_least_one = ("prompts_per_step", "max_new_tokens", "micro_batch_size", "train_problems")
-        for name in at_least_one:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("temperature", "learning_rate", "max_grad_norm"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        require(self, "one of", kl_estimator=KL_ESTIMATORS, aggregation=AGGREGATIONS)
+        require(self, "at least", prompts_per_step=1, max_new_tokens=1)
+        require(self, "at least", micro_batch_tokens=1, train_problems=1)
+        require(self, "above", temperature=0, learning_rate=0, max_grad_norm=0)
         if self.train_problems < self.prompts_per_step:
             raise ValueError(
                 f"train_problems={self.train_problems} is less than one step's "
@@ -119,7 +108,7 @@ class Batch:
         return Batch(rollout, **cut)
 
 
-class Trainer:
+class Trainer(Resumable):
     """Base of `GRPOTrainer` and `PPOTrainer`: problems -> rollout -> rewards -> advantages -> step.
 
     Args:
@@ -131,6 +120,7 @@ class Trainer:
     """
 
     config_class = TrainerConfig
+    load_policy = staticmethod(load_policy)
 
     def __init__(
         self,
@@ -163,6 +153,7 @@ class Trainer:
         self.step = 0
         self._seconds: dict[str, float] = defaultdict(float)
         self._sums: dict[str, float] = defaultdict(float)
+        self._order: list[int] = []
 
     # ------------------------------------------------------------------ what a trainer trains
 
@@ -170,6 +161,12 @@ class Trainer:
         """Every model that is resident, by role."""
         models = {"policy": self.policy, "reference": self.reference}
         return {role: model for role, model in models.items() if model is not None}
+
+    def restore_models(self, checkpoint: Path) -> None:
+        """Load what the policy's folder does not hold."""
+        if self.reference is not None:
+            reference, _ = load_policy(checkpoint / "reference", self.policy.device)
+            self.reference = frozen_copy(reference)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Every optimiser, by the role of the model it trains."""
@@ -248,24 +245,20 @@ class Trainer:
         """What each token weighs in the loss of the whole batch, [B, T]."""
         return token_weights(rollout.mask_BT, self.config.aggregation, self.config.max_new_tokens)
 
-    @torch.no_grad()
     def reference_log_probs(self, rollout: Rollout) -> Tensor | None:
         """Log-probs of the responses under the frozen start policy; None if no KL is wanted."""
         if self.reference is None:
             return None
-        parts = [
-            (rows, self.compute_log_probs(rollout.select(rows), self.reference)[0])
-            for rows in self.micro_batches(rollout)
-        ]
-        return scatter(parts, rollout.mask_BT)
+        return self.in_parts(rollout, lambda part: self.compute_log_probs(part, self.reference)[0])
 
-    def micro_batches(self, rollout: Rollout, rows: Tensor | None = None) -> list[Tensor]:
-        """Rows of similar length together, so that little of a micro-batch is padding."""
-        lengths = rollout.lengths_B + torch.tensor(
-            [len(prompt) for prompt in rollout.prompts], device=rollout.mask_BT.device
-        )
-        order = lengths.argsort(stable=True) if rows is None else rows[lengths[rows].argsort()]
-        return list(order.split(self.config.micro_batch_size))
+    @torch.no_grad()
+    def in_parts(self, rollout: Rollout, compute: Callable[[Rollout], Tensor]) -> Tensor:
+        """``compute(part)`` micro-batch by micro-batch, put together: [B, T], 0 on padding."""
+        whole = torch.zeros_like(rollout.log_probs_BT)
+        for rows in micro_batches(rollout, range(len(rollout)), self.config.micro_batch_tokens):
+            values = compute(rollout.select(rows))
+            whole[rows, : values.shape[1]] = values
+        return whole.masked_fill(rollout.mask_BT == 0, 0)
 
     def compute_loss(self, batch: Batch) -> Tensor:
         """Loss of a micro-batch, differentiable in everything that trains."""
@@ -281,18 +274,17 @@ class Trainer:
             TrainingDivergedError: loss or gradient is NaN or infinite; that epoch makes no step.
         """
         config, rollout = self.config, batch.rollout
-        rows = torch.arange(len(rollout), device=rollout.mask_BT.device)
+        rows = list(range(len(rollout)))
         if not (config.kl_coef or config.entropy_coef or batch.returns is not None):
-            rows = rows[(batch.advantages * rollout.mask_BT != 0).any(dim=1)]
-        micro_batches = self.micro_batches(rollout, rows) if len(rows) else []
+            rows = (batch.advantages * rollout.mask_BT).any(dim=1).nonzero().flatten().tolist()
+        parts = micro_batches(rollout, rows, config.micro_batch_tokens)
         self._sums.clear()
         norms: dict[str, float] = defaultdict(float)
         distance = 0.0
         with self.clock("update"):
-            for epoch in range(epochs if micro_batches else 0):
-                for rows in micro_batches:
-                    loss = self.compute_loss(batch.select(rows))
-                    loss.backward()
+            for epoch in range(epochs if parts else 0):
+                for part in parts:
+                    self.compute_loss(batch.select(part)).backward()
                 if epoch == 0:
                     distance = self._sums["distance"] / self._sums["tokens"]
                 for role in self.optimizers():
@@ -353,8 +345,11 @@ class Trainer:
         """The records of the next step: the data set in a new order each time it is used up."""
         number = self.config.prompts_per_step
         epoch, position = divmod(self.step, len(self.dataset) // number)
-        order = shuffled(len(self.dataset), f"order/{self.config.seed}/{epoch}")
-        return [self.dataset[i] for i in order[position * number : (position + 1) * number]]
+        if position == 0 or not self._order:  # a new epoch, or a trainer that was just loaded
+            self._order = list(range(len(self.dataset)))
+            random.Random(f"order/{self.config.seed}/{epoch}").shuffle(self._order)
+        rows = self._order[position * number : (position + 1) * number]
+        return [self.dataset[row] for row in rows]
 
     def train(
         self,
@@ -453,72 +448,6 @@ class Trainer:
         device = self.policy.device.type
         return torch.autocast(device, dtype=torch.bfloat16, enabled=self.config.autocast)
 
-    # ------------------------------------------------------------------ checkpoints
-
-    def save(self, folder: str | Path) -> Path:
-        """Write ``folder/step-000123``; it appears whole or not at all. The last two are kept."""
-
-        def write(draft: Path) -> None:
-            for role, model in self.models().items():
-                model.save_pretrained(draft / role)
-            self.tokenizer.save_pretrained(draft / "policy")
-            optimizers = {role: o.state_dict() for role, o in self.optimizers().items()}
-            random_states = {"generator": self.generator.get_state(), **global_random_states()}
-            torch.save({"optimizers": optimizers, **random_states}, draft / "state.pt")
-            (draft / "history.json").write_text(json.dumps(self.history))
-
-        about = {"trainer": type(self).__name__, "step": self.step, "config": asdict(self.config)}
-        return write_checkpoint(Path(folder), f"step-{self.step:06d}", write, about)
-
-    @classmethod
-    def load(
-        cls,
-        folder: str | Path,
-        reward: Callable[..., list[float]] | None = None,
-        dataset: Sequence[Record] | None = None,
-    ) -> "Trainer":
-        """Go on from the newest checkpoint in ``folder``, or from that checkpoint itself.
-
-        A reward function or data set that is not the task's has to be given again.
-
-        Raises:
-            CheckpointError: there is none, a file is missing, cut short or edited, or it was
-                written by another trainer.
-        """
-        checkpoint, about = verified_checkpoint(Path(folder))
-        kinds = {kind.__name__: kind for kind in (cls, *cls.__subclasses__())}
-        if about["trainer"] not in kinds:
-            raise CheckpointError(
-                f"{checkpoint} was written by {about['trainer']}, not by {cls.__name__}"
-            )
-        kind = kinds[about["trainer"]]
-        config = kind.config_class(**about["config"])
-        model, tokenizer = load_policy(checkpoint / "policy", config.device)
-        trainer = kind(config, reward, dataset, model, tokenizer)
-        trainer.restore_models(checkpoint)
-        state = torch.load(checkpoint / "state.pt", weights_only=True, map_location="cpu")
-        for role, optimizer in trainer.optimizers().items():
-            optimizer.load_state_dict(state["optimizers"][role])
-        trainer.generator.set_state(state["generator"])
-        set_global_random_states(state)
-        trainer.history = json.loads((checkpoint / "history.json").read_text())
-        trainer.step = about["step"]
-        return trainer
-
-    def restore_models(self, checkpoint: Path) -> None:
-        """Load what the policy's folder does not hold."""
-        if self.reference is not None:
-            reference, _ = load_policy(checkpoint / "reference", self.policy.device)
-            self.reference = frozen_copy(reference)
-
-
-@lru_cache(maxsize=1)  # asked for in every step, new only once an epoch
-def shuffled(size: int, seed: str) -> list[int]:
-    """The numbers below ``size`` in random order."""
-    order = list(range(size))
-    random.Random(seed).shuffle(order)
-    return order
-
 
 def prompt_of(record: Record | str | list) -> str | list:
     """The prompt of a record; a bare prompt is its own."""
@@ -543,28 +472,7 @@ def call_reward(
         for name, value in record.items() if isinstance(record, dict) else ():
             if name != "prompt":
                 columns[name].append(value)
-    try:
-        rewards = reward(**columns)
-    except Exception as error:
-        for i in range(len(records)):  # find the one it fails on
-            try:
-                reward(**{name: values[i : i + 1] for name, values in columns.items()})
-            except Exception:
-                where = f"prompt {prompt_of(records[i])!r}, completion {rollout.texts[i]!r}"
-                raise RuntimeError(f"the reward function failed on {where}: {error!r}") from error
-        raise RuntimeError(f"the reward function failed on the batch: {error!r}") from error
-    if len(rewards) != len(rollout):
-        raise ValueError(
-            f"the reward function returned {len(rewards)} rewards for {len(rollout)} completions"
-        )
-    rewards_B = torch.tensor([float(value) for value in rewards])
-    if not torch.isfinite(rewards_B).all():
-        i = int((~torch.isfinite(rewards_B)).nonzero()[0])
-        raise ValueError(
-            f"the reward function returned {rewards[i]} for prompt {prompt_of(records[i])!r}, "
-            f"completion {rollout.texts[i]!r}; rewards must be finite"
-        )
-    return rewards_B
+    return torch.tensor(checked_rewards(reward, columns))
 
 
 def evaluate(
@@ -599,11 +507,3 @@ def evaluate(
         "eval_think_share": thoughts / number,
         "eval_length": length / number,
     }
-
-
-def scatter(parts: list[tuple[Tensor, Tensor]], mask_BT: Tensor) -> Tensor:
-    """Put the rows of micro-batches back in place, [B, T], 0 on padding."""
-    whole = torch.zeros(mask_BT.shape, device=mask_BT.device)
-    for rows, values in parts:
-        whole[rows, : values.shape[1]] = values
-    return whole.masked_fill(mask_BT == 0, 0)

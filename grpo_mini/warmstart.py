@@ -5,9 +5,7 @@ Qwen first imitates demonstrations, most of them the bare answer and some with t
 left to learn from rewards is that thinking pays.
 """
 
-import json
 import random
-from pathlib import Path
 
 import torch
 from tokenizers import AddedToken, pre_tokenizers
@@ -15,10 +13,8 @@ from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2TokenizerFast
 
-from .models import Model, Tokenizer, count_parameters
-from .rollout import sample
-from .tasks import TAGS, TASKS, Task, get_task, has_thought, is_held_out
-from .trainer import call_reward
+from .models import Model, Tokenizer
+from .tasks import TAGS, Task, is_held_out
 
 THINK_SHARE = 0.19  # of the demonstrations at the end, and so of the policy's responses
 
@@ -139,67 +135,3 @@ def warm_start(
         optimizer.zero_grad()
         progress.set_postfix(loss=f"{total:.3f}")
     return model.eval(), tokenizer
-
-
-CARD = """---
-license: mit
----
-# Tiny Qwen
-
-A real `Qwen2ForCausalLM` with {parameters:,} parameters (hidden 128, 4 layers, 4 heads, 2 KV
-heads), trained from random weights on demonstrations of one task only: *{task}*. It is the starting
-point of the grpo_mini course, not a model for any other use.
-
-Made by `python -m grpo_mini warmstart --out {out} --task {task} --steps {steps} --seed {seed}`.
-Half of the demonstrations think first, and {think_share:.0%} in the last fifth of the steps.
-
-Measured with four samples on each of {problems} held-out problems, which neither the warm start
-nor the training ever sees (`problems/` beside this folder), at temperature 1:
-
-| | |
-|---|---|
-| right in all | {right:.3f} |
-| share of responses with thinking | {think:.3f} |
-| right with thinking | {right_with:.3f} |
-| right without thinking | {right_without:.3f} |
-| cut off at 64 tokens | {truncated:.3f} |
-"""
-
-
-def make_tiny_qwen(arguments) -> None:
-    """Warm-start a tiny Qwen on a task: demonstrations in, model and held-out problems out."""
-    task, out = get_task(arguments.task), arguments.out
-    model, tokenizer = warm_start(task, arguments.steps, seed=arguments.seed)
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
-    problems = task.dataset(500, seed=0, held_out=True)
-    write_problems(out.parent / "problems")
-    prompts = [record["prompt"] for record in problems]
-    rollout = sample(model, tokenizer, prompts, 4, generator=torch.Generator().manual_seed(0))
-    rewards = call_reward(task.reward, problems, rollout) == 1
-    thinks = torch.tensor([has_thought(text) for text in rollout.texts])
-    card = CARD.format(
-        parameters=count_parameters(model),
-        task=task.name,
-        steps=arguments.steps,
-        seed=arguments.seed,
-        out=out,
-        think_share=THINK_SHARE,
-        problems=len(problems),
-        right=rewards.float().mean(),
-        think=thinks.float().mean(),
-        right_with=rewards[thinks].float().mean(),
-        right_without=rewards[~thinks].float().mean(),
-        truncated=rollout.truncated_B.float().mean(),
-    )
-    (out / "README.md").write_text(card)
-    print(card)
-
-
-def write_problems(folder: Path) -> None:
-    """The held-out problems of every task, a file each and a record a line."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for task in TASKS.values():
-        records = task.dataset(500, seed=0, held_out=True)
-        lines = (json.dumps(record) + "\n" for record in records)
-        (folder / f"{task.name}.jsonl").write_text("".join(lines))

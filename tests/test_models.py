@@ -61,7 +61,7 @@ def test_a_frozen_copy_shares_nothing_and_never_trains(tiny):
 
 def test_the_critic_is_the_backbone_and_a_head_at_exactly_zero():
     critic = Critic.from_pretrained(TINY_QWEN, device="cpu")
-    assert (critic(torch.randint(0, 200, (2, 7))) == 0).all()
+    assert (critic(input_ids=torch.randint(0, 200, (2, 7))) == 0).all()
     embeddings = load_file(TINY_QWEN / "model.safetensors")["model.embed_tokens.weight"]
     assert torch.equal(critic.backbone.embed_tokens.weight, embeddings)
 

@@ -5,7 +5,7 @@ import re
 import shlex
 from pathlib import Path
 
-from grpo_mini.__main__ import build_parser
+from grpo_mini.experiments.commands import build_parser
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()

@@ -6,7 +6,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from grpo_mini.losses import token_log_probs
 from grpo_mini.models import encode_prompts, end_token_ids
-from grpo_mini.rollout import Rollout, _draw, sample, score
+from grpo_mini.rollout import Rollout, _draw, micro_batches, sample, score
 from grpo_mini.tasks import TASKS
 
 
@@ -160,3 +160,44 @@ def test_a_special_token_inside_an_answer_is_not_dropped(tiny, monkeypatch):
     rollout = sample(model, tokenizer, [chat("80+9=")])
     assert rollout.texts == ["<answer>8<|im_start|>9</answer>"]
     assert TASKS["chain-sums"].reward(rollout.texts, ["89"]) == [0.0]
+
+
+def test_micro_batches_hold_each_row_once_and_stay_within_their_tokens(rollout):
+    rows = list(range(0, len(rollout), 2))
+    parts = micro_batches(rollout, rows, 200)
+    assert sorted(row for part in parts for row in part.tolist()) == rows
+    assert len(parts) > 2
+    for part in parts:
+        prompts = {tuple(rollout.prompts[row]) for row in part.tolist()}
+        responses = len(part) * int(rollout.lengths_B[part].max())
+        assert responses + len(prompts) * max(map(len, prompts)) <= 200
+
+
+def test_a_response_longer_than_a_micro_batch_gets_one_of_its_own(rollout):
+    assert [len(part) for part in micro_batches(rollout, [0, 1, 2], 1)] == [1, 1, 1]
+    assert micro_batches(rollout, [], 1) == []
+
+
+def test_a_prompt_of_one_token_and_a_response_of_one_token_can_be_scored(tiny):
+    """The edges of reading prompts apart: nothing to pad, and nothing left to read."""
+    model, tokenizer = tiny
+    rollout = sample(model, tokenizer, ["7", "1+2="], 2, 1)
+    log_probs, _ = score(model, rollout)
+    assert torch.allclose(log_probs, rollout.log_probs_BT, atol=1e-4)
+
+
+def test_prompts_are_read_once_and_teach_from_all_of_their_samples(tiny, rollout):
+    """The gradient through the shared cache is that of reading prompt and response together."""
+    model, _ = tiny
+    part = rollout.select(torch.arange(6))
+    (score(model, part)[0] * part.mask_BT).sum().backward()
+    shared = model.model.layers[0].self_attn.k_proj.weight.grad.clone()
+    model.zero_grad()
+    for row in range(6):
+        response = part.tokens_BT[row, : part.lengths_B[row]]
+        tokens = torch.cat([torch.tensor(part.prompts[row]), response]).unsqueeze(0)
+        logits = model(tokens).logits[:, len(part.prompts[row]) - 1 : -1]
+        token_log_probs(logits, response.unsqueeze(0)).sum().backward()
+    alone = model.model.layers[0].self_attn.k_proj.weight.grad.clone()
+    model.zero_grad()
+    assert torch.allclose(shared, alone, rtol=1e-3, atol=1e-3 * alone.abs().max())

@@ -16,6 +16,7 @@ import torch
 from grpo_mini.grpo import GRPOConfig, GRPOTrainer
 from grpo_mini.models import RewardModel
 from grpo_mini.ppo import PPOConfig, PPOTrainer
+from grpo_mini.rollout import micro_batches
 from grpo_mini.support.checkpoints import CheckpointError
 from grpo_mini.support.measure import METRICS, TIMING_METRICS, wilson_interval
 from grpo_mini.tasks import chain_sum_reward
@@ -46,18 +47,19 @@ def test_micro_batches_give_the_gradient_of_the_undivided_batch(
             parameter += 0.01 * torch.randn_like(parameter)
     batch, _ = trainer.compute_advantages(rollout, rewards_B)
     found = {}
-    for size in (100, 3):
-        trainer.config.micro_batch_size = size
+    for size in (10**6, 150):
         loss = 0.0
-        for rows in trainer.micro_batches(rollout):
+        parts = micro_batches(rollout, range(len(rollout)), size)
+        assert len(parts) == 1 if size == 10**6 else len(parts) > 2
+        for rows in parts:
             part = trainer.compute_loss(batch.select(rows))
             part.backward()
             loss += part.item()
         found[size] = loss, gradients(trainer)
         trainer.zero_grad()
-    assert found[3][0] == pytest.approx(found[100][0], rel=1e-4, abs=1e-6)
-    for name, whole in found[100][1].items():
-        assert torch.allclose(found[3][1][name], whole, rtol=1e-3, atol=1e-5), name
+    assert found[150][0] == pytest.approx(found[10**6][0], rel=1e-4, abs=1e-6)
+    for name, whole in found[10**6][1].items():
+        assert torch.allclose(found[150][1][name], whole, rtol=1e-3, atol=1e-5), name
 
 
 def test_silent_groups_are_left_out_without_changing_the_gradient(small_trainer):

@@ -68,7 +68,7 @@ def measure(arguments: argparse.Namespace) -> dict:
     """Build the trainer, take two steps, report the second."""
     shared = {
         "max_new_tokens": arguments.max_new_tokens,
-        "micro_batch_size": arguments.micro_batch_size,
+        "micro_batch_tokens": arguments.micro_batch_tokens,
         "kl_coef": 0.001 if arguments.reference else 0.0,
         "learning_rate": 1e-6,
     }
@@ -134,7 +134,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--prompts", type=int, default=4, help="prompts of a GRPO step")
     parser.add_argument("--group-size", type=int, default=4, help="samples of each prompt")
     parser.add_argument("--max-new-tokens", type=int, default=32, help="longest response")
-    parser.add_argument("--micro-batch-size", type=int, default=4, help="responses per pass")
+    parser.add_argument("--micro-batch-tokens", type=int, default=256, help="tokens per pass")
     parser.add_argument(
         "--reference", action=argparse.BooleanOptionalAction, default=True,
         help="keep a frozen reference policy for the KL penalty",

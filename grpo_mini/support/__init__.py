@@ -1,1 +1,1 @@
-"""Plumbing that has nothing to do with the algorithms; it imports nothing of the project."""
+"""Plumbing that has nothing to do with the algorithms: files, errors, measuring."""

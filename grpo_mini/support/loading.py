@@ -1,0 +1,33 @@
+"""Loading models, and saying where one was looked for when it is not there."""
+
+from pathlib import Path
+
+import torch
+from huggingface_hub.constants import HF_HUB_CACHE
+
+
+def default_device() -> torch.device:
+    """CUDA where there is one, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def from_pretrained(auto_class, name: str | Path, **options):
+    """Load from a folder or the hub, or say where it was looked for and what to do."""
+    try:
+        return auto_class.from_pretrained(str(name), trust_remote_code=False, **options)
+    except (OSError, ValueError) as error:
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            what = f"the folder {folder.resolve()} has no model that can be loaded from safetensors"
+        else:
+            what = (
+                f"there is no folder {folder.resolve()}, no copy of {str(name)!r} in the cache "
+                f"{HF_HUB_CACHE}, and it could not be fetched from the hub. On a machine with "
+                f"network, run 'hf download {name} --local-dir {folder.name}', "
+                f"copy that folder here and pass its path"
+            )
+        first_line = (str(error) or type(error).__name__).splitlines()[0]
+        message = f"cannot load the model {str(name)!r}: {what} ({first_line})"
+        raise FileNotFoundError(message) from error
