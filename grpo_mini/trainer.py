@@ -358,6 +358,7 @@ class Trainer(Resumable):
         save_every: int | None = None,
         evaluate_every: int | None = None,
         seconds: float | None = None,
+        on_step: Callable[[dict], None] | None = None,
     ) -> list[dict]:
         """Train until ``steps`` more steps are done or ``seconds`` of training have passed.
 
@@ -367,6 +368,7 @@ class Trainer(Resumable):
         Args:
             folder: where ``log.jsonl``, a line a step, and the checkpoints go; None writes nothing.
             save_every, evaluate_every: in steps, counted from the start of the training; None: not.
+            on_step: called with each step's metrics, in place of the progress bar.
 
         Returns:
             The history of all steps so far.
@@ -379,7 +381,9 @@ class Trainer(Resumable):
         if evaluate_every and not self.history:
             self._record({"step": 0, "samples": 0, "train_seconds": 0.0, **self.evaluate()}, log)
         name = type(self).__name__.removesuffix("Trainer")
-        progress = tqdm(total=steps, desc=name, unit="step", dynamic_ncols=True)
+        progress = tqdm(
+            total=steps, desc=name, unit="step", dynamic_ncols=True, disable=bool(on_step)
+        )
         last = self.step + steps
         with progress, uninterrupted() as interrupted:
             while self.step < last and not interrupted():
@@ -405,6 +409,8 @@ class Trainer(Resumable):
                 progress.set_postfix(
                     reward=f"{row['reward_mean']:.2f}", length=f"{row['length_mean']:.0f}"
                 )
+                if on_step is not None:
+                    on_step(row)
                 if folder is not None and save_every and self.step % save_every == 0:
                     self.save(folder)
                 if seconds is not None and row["train_seconds"] >= seconds:

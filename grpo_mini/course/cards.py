@@ -1,0 +1,81 @@
+"""Cards, sentences and figures as the notebooks show them, each also readable as plain text."""
+
+import html
+import io
+import re
+from dataclasses import dataclass
+
+from IPython.display import HTML, Image, Markdown, display
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette; the word in the title repeats what the colour says.
+COLOURS = {
+    "right": "#009E73",
+    "wrong": "#D55E00",
+    "not tried yet": "#999999",
+    "note": "#0072B2",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """A small box with a title and a few lines of text.
+
+    Attributes:
+        status: "right", "wrong", "not tried yet" or "note".
+        title: one line.
+        lines: text; words between backticks are set as code.
+        code: source to show under the lines, or None.
+    """
+
+    status: str
+    title: str
+    lines: tuple[str, ...] = ()
+    code: str | None = None
+
+    def __repr__(self) -> str:
+        parts = [f"[{self.status}] {self.title}", *(f"  {line}" for line in self.lines)]
+        if self.code is not None:
+            parts += ["", self.code]
+        return "\n".join(parts)
+
+    def _repr_html_(self) -> str:
+        def marked(text: str) -> str:
+            return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text, quote=False))
+
+        lines = "".join(f"<div>{marked(line)}</div>" for line in self.lines)
+        code = ""
+        if self.code is not None:
+            code = f"<pre style='margin:8px 0 0 0'>{html.escape(self.code, quote=False)}</pre>"
+        return (
+            f"<div style='border-left:6px solid {COLOURS[self.status]};padding:6px 12px;"
+            f"margin:4px 0;line-height:1.5'><b>{marked(self.title)}</b> "
+            f"<span style='color:{COLOURS[self.status]}'>{self.status}</span>{lines}{code}</div>"
+        )
+
+
+def say(text: str) -> None:
+    """Print a sentence with computed numbers in it, as Markdown."""
+    display(Markdown(text))
+
+
+def show(figure: Figure, sentence: str) -> None:
+    """Show a figure, and under it what it says, in words."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    display(Image(buffer.getvalue(), alt=sentence))
+    display(Markdown(f"*In words:* {sentence}"))
+
+
+def table(rows: list[dict[str, object]]) -> HTML:
+    """Rows with the same keys as a table; numbers are right-aligned, floats have three digits."""
+
+    def cell(value: object) -> str:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        text = f"{value:.3f}" if isinstance(value, float) else str(value)
+        side = "right" if is_number else "left"
+        return f"<td style='text-align:{side}'>{html.escape(text, quote=False)}</td>"
+
+    head = "".join(f"<th style='text-align:left'>{html.escape(name)}</th>" for name in rows[0])
+    body = "".join(f"<tr>{''.join(map(cell, row.values()))}</tr>" for row in rows)
+    return HTML(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")

@@ -1,0 +1,61 @@
+"""Training in a notebook, with a figure that grows while it runs."""
+
+import io
+import time
+
+from IPython.display import HTML, Image, display
+from matplotlib.figure import Figure
+
+from ..plots import style
+from ..trainer import Trainer
+
+PANELS = {
+    "reward_mean": "mean reward",
+    "think_share": "share that thinks first",
+    "length_mean": "mean length (tokens)",
+}
+
+
+def train_live(trainer: Trainer, steps: int, every: float = 1.0) -> list[dict]:
+    """Train ``steps`` steps and redraw the curves about every ``every`` seconds.
+
+    Returns:
+        The trainer's history. Interrupting the kernel stops after the running step.
+    """
+    status = display(HTML(_status(0, steps, 0.0, trainer)), display_id=True)
+    picture = display(Image(_picture(trainer)), display_id=True)
+    first, start, drawn = trainer.step, time.perf_counter(), 0.0
+
+    def redraw(row: dict) -> None:
+        nonlocal drawn
+        now, done = time.perf_counter(), trainer.step - first
+        if now - drawn >= every or done == steps:
+            drawn = now
+            status.update(HTML(_status(done, steps, now - start, trainer)))
+            picture.update(Image(_picture(trainer)))
+
+    return trainer.train(steps, on_step=redraw)
+
+
+def _status(done: int, steps: int, seconds: float, trainer: Trainer) -> str:
+    name = type(trainer).__name__.removesuffix("Trainer")
+    left = f", about {seconds / done * (steps - done):.0f} s to go" if 0 < done < steps else ""
+    return (
+        f"<div>{name}: step {done} of {steps}, {seconds:.0f} s{left}</div>"
+        f"<progress value='{done}' max='{steps}' style='width:60%' "
+        f"aria-label='training progress'></progress>"
+    )
+
+
+def _picture(trainer: Trainer) -> bytes:
+    figure = Figure(figsize=(11, 2.8), layout="constrained")
+    rows = [row for row in trainer.history if row["step"] > 0]
+    for axes, (metric, title) in zip(figure.subplots(1, 3), PANELS.items(), strict=True):
+        axes.plot([row["step"] for row in rows], [row[metric] for row in rows], color="#0072B2")
+        axes.set(title=title, xlabel="step")
+        if metric != "length_mean":
+            axes.set_ylim(0, 1)
+        style(axes)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90)
+    return buffer.getvalue()

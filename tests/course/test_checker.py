@@ -1,0 +1,210 @@
+"""The checker: right answers pass, each typical mistake is named, nothing gets a traceback."""
+
+import ast
+import inspect
+import json
+import textwrap
+import time
+
+import pytest
+import torch
+
+from grpo_mini.course import check, hint, progress, solution
+from grpo_mini.course.checker import EXERCISES, find
+
+find("1.1")  # registers all
+NUMBERS = list(EXERCISES)
+MISTAKES = [
+    pytest.param(number, i, id=f"{number}-{i}")
+    for number in NUMBERS
+    for i in range(len(EXERCISES[number].mistakes))
+]
+
+
+@pytest.fixture(autouse=True)
+def own_progress(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRPO_MINI_PROGRESS", str(tmp_path / "progress.json"))
+    monkeypatch.setattr("grpo_mini.course.checker._progress.done", set())
+    monkeypatch.setattr("grpo_mini.course.checker._hints_given", {})
+
+
+def test_there_are_at_least_14_exercises_with_three_hints_and_named_mistakes():
+    assert len(NUMBERS) >= 14
+    for entry in EXERCISES.values():
+        assert len(entry.hints) == 3 and len(entry.mistakes) >= 2, entry.number
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_solution_is_right(number):
+    assert check(number, EXERCISES[number].solution).status == "right"
+
+
+@pytest.mark.parametrize(("number", "i"), MISTAKES)
+def test_each_typical_mistake_gets_its_own_message(number, i):
+    mistake = EXERCISES[number].mistakes[i]
+    card = check(number, mistake.answer)
+    assert card.status == "wrong"
+    assert card.lines[0] == mistake.because
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_messages_of_an_exercise_differ(number):
+    messages = [mistake.because for mistake in EXERCISES[number].mistakes]
+    assert len(set(messages)) == len(messages)
+
+
+def without_each_statement(function) -> list[tuple[str, str]]:
+    """Source of a function, each time with another statement taken out."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    found = []
+    for block in ast.walk(tree):
+        for i, statement in enumerate(getattr(block, "body", [])):
+            if block is tree or not isinstance(getattr(block, "body", None), list):
+                continue
+            block.body[i] = ast.Pass()
+            found.append((ast.unparse(statement), ast.unparse(tree)))
+            block.body[i] = statement
+    return found
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_no_statement_of_a_solution_can_be_left_out(number):
+    function = EXERCISES[number].solution
+    for statement, source in without_each_statement(function):
+        names = dict(vars(inspect.getmodule(function)))
+        exec(compile(source, "<answer>", "exec"), names)
+        card = check(number, names[function.__name__])
+        assert card.status == "wrong", f"right without: {statement}"
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_stub_is_not_tried_yet(number):
+    def stub(*arguments, **more):
+        return ...
+
+    assert check(number, stub).status == "not tried yet"
+
+
+def raises(**inputs):
+    raise KeyError("oh")
+
+
+def loops(**inputs):
+    while True:
+        pass
+
+
+def loops_and_catches(**inputs):
+    while True:
+        try:
+            time.sleep(0.01)
+        except Exception:
+            pass
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_function_that_raises_gets_a_card_with_its_line(number):
+    card = check(number, raises)
+    assert card.status == "wrong"
+    assert "raised `KeyError: 'oh'` in the line `raise KeyError(\"oh\")`" in card.lines[0]
+
+
+@pytest.mark.parametrize("never", [loops, loops_and_catches])
+def test_a_function_that_never_returns_gets_a_card(never, monkeypatch):
+    monkeypatch.setattr("grpo_mini.course.checker.run.__defaults__", (0.3,))
+    card = check("4.3", never)
+    assert card.status == "wrong" and "did not return within" in card.lines[0]
+
+
+def test_a_function_that_changes_its_inputs_gets_a_card():
+    def answer(rewards, group_size):
+        rewards -= rewards.mean()
+        return rewards
+
+    card = check("4.1", answer)
+    assert card.status == "wrong" and "changed its input `rewards`" in card.lines[0]
+
+
+@pytest.mark.parametrize(
+    ("number", "answer", "message"),
+    [
+        ("1.3", lambda log_probs, mask: [1.0, 2.0], "returns a `list`, not a tensor of shape [2]"),
+        ("1.3", lambda log_probs, mask: log_probs, "shape [2, 4], the result has shape [2]"),
+        ("1.3", lambda log_probs, mask: log_probs.sum(1).double(), "returns `torch.float64`"),
+        ("4.3", lambda p, group_size: torch.tensor(0.5), "a tensor, not a plain number"),
+        ("4.3", lambda p, group_size: "0.5", "returns a `str`, not a number"),
+        ("3.3", lambda log_probs, ref_log_probs: log_probs, "not a list of 3"),
+        ("3.3", lambda log_probs, ref_log_probs: (log_probs,), "returns 1 values, not 3"),
+        ("2.2", lambda log_probs, advantages: -(advantages * log_probs.detach()).mean(),
+         "no gradient flows"),
+        ("4.3", lambda: 0.5, "raised `TypeError"),
+        ("4.3", 0.5, "Hand over the function itself"),
+        ("4.3", lambda p, group_size: float("nan"), "It gives nan"),
+        ("2.4", lambda log_probs: 3, "has to return a tensor of shape [4]"),
+    ],
+)  # fmt: skip
+def test_results_of_the_wrong_kind_get_a_card_that_says_so(number, answer, message):
+    card = check(number, answer)
+    assert card.status == "wrong"
+    assert message in " ".join(card.lines)
+
+
+def test_a_function_without_return_is_told_so():
+    def answer(p, group_size):
+        p**group_size
+
+    assert "is the `return` missing" in check("4.3", answer).lines[0]
+
+
+def test_an_unknown_wrong_answer_shows_the_first_difference_and_the_inputs():
+    card = check("4.2", lambda rewards, group_size: rewards * 0 + 7)
+    assert card.lines[0] == "At index [0] it gives 7, right is 1."
+    assert "rewards=[1.0, 0.0, 0.0, 0.0], group_size=4" in card.lines[1]
+
+
+def test_a_right_value_with_a_wrong_gradient_is_wrong():
+    def answer(log_probs, advantages):
+        return -(advantages * (2 * log_probs - log_probs.detach())).mean()
+
+    card = check("2.2", answer)
+    assert card.status == "wrong" and "the gradient is not" in card.lines[0]
+
+
+def test_an_unknown_exercise_is_refused():
+    with pytest.raises(ValueError, match="there is no exercise '9.9'; there are: 1.1"):
+        check("9.9", lambda: 0)
+
+
+def test_hints_come_one_by_one():
+    assert [len(hint("4.1").lines) for _ in range(4)] == [1, 2, 3, 3]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_solution_card_shows_answer_and_module(number):
+    entry, card = EXERCISES[number], solution(number)
+    assert f"def {entry.solution.__name__}" in card.code
+    for function in entry.module:
+        assert inspect.getsource(function).strip() in card.code
+
+
+def test_progress_is_remembered_in_a_file(tmp_path, monkeypatch):
+    assert f"0 of {len(NUMBERS)}" in progress().title
+    check("4.3", EXERCISES["4.3"].solution)
+    check("4.2", EXERCISES["4.2"].mistakes[0].answer)
+    assert json.loads((tmp_path / "progress.json").read_text()) == ["4.3"]
+    monkeypatch.setattr("grpo_mini.course.checker._progress.done", set())  # a new kernel
+    card = progress()
+    assert f"1 of {len(NUMBERS)}" in card.title and "4.3 ✓" in " ".join(card.lines)
+
+
+@pytest.mark.parametrize("content", ["", "{", "3", '["nonsense"]'])
+def test_a_damaged_progress_file_loses_nothing_that_cannot_be_solved_again(tmp_path, content):
+    (tmp_path / "progress.json").write_text(content)
+    assert f"0 of {len(NUMBERS)}" in progress().title
+    check("4.3", EXERCISES["4.3"].solution)
+    assert f"1 of {len(NUMBERS)}" in progress().title
+
+
+def test_cards_escape_what_they_show():
+    card = check("1.5", lambda text, answer: "<b>" + text)
+    assert "<b>" not in card._repr_html_().replace("<b>Exercise", "")
