@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab demo runs test lint format python clean
+.PHONY: help lab demo runs notebooks test lint format python clean
 
 # The first of these that runs, is of a supported version and can make a virtual environment.
 # Each is tried, not only looked up: a name may exist and still not start.
@@ -24,6 +24,9 @@ help:  ## show this list
 
 lab: .venv/installed  ## open the notebooks in JupyterLab, on this machine only
 	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=notebooks $(ARGS)
+
+notebooks: .venv/installed-test  ## run the notebooks and store their outputs (NAMES="02 03" for some)
+	$(VENV_PYTHON) tests/notebooks/refresh.py $(NAMES)
 
 # The tests and the demo use only what is in the clone. Offline, a slip fails at once.
 demo test runs: export HF_HUB_OFFLINE = 1

@@ -235,6 +235,8 @@ def micro_batches(rollout: Rollout, rows: list[int], max_tokens: int) -> list[Te
             parts.append([row])
         else:
             parts[-1] = part
+    if len(parts) == 1:  # all in one: the order can stay
+        parts[0].sort()
     return [torch.tensor(part, device=rollout.tokens_BT.device) for part in parts if part]
 
 

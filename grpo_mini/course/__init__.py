@@ -1,22 +1,47 @@
 """What only the notebooks use: exercises that check themselves, exact policies, preflight."""
 
-from .cards import Card, say, show
+from . import figures
+from .cards import Card, say, show, table
 from .checker import check, hint, progress, solution
 from .exact import ExactPolicy
+from .lesson_diff import show_diff
 from .live import train_live
+from .predictions import predict
 from .preflight import preflight
 from .toy import TOY
+from .widgets import (
+    AdvantageMixer,
+    ClipExplorer,
+    Difficulty,
+    GAEExplorer,
+    GroupSize,
+    KLEstimators,
+    Length,
+    NormalisationStack,
+)
 
 __all__ = [
     "TOY",
+    "AdvantageMixer",
     "Card",
+    "ClipExplorer",
+    "Difficulty",
     "ExactPolicy",
+    "GAEExplorer",
+    "GroupSize",
+    "KLEstimators",
+    "Length",
+    "NormalisationStack",
     "check",
+    "figures",
     "hint",
+    "predict",
     "preflight",
     "progress",
     "say",
     "show",
+    "show_diff",
     "solution",
+    "table",
     "train_live",
 ]

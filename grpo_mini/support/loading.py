@@ -1,9 +1,12 @@
 """Loading models, and saying where one was looked for when it is not there."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from huggingface_hub.constants import HF_HUB_CACHE
+from transformers.utils import logging
 
 
 def default_device() -> torch.device:
@@ -13,10 +16,24 @@ def default_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+@contextmanager
+def _quietly(name: str | Path) -> Iterator[None]:
+    """No progress bar for what lies on this disk; downloads keep theirs."""
+    switch_off = Path(name).expanduser().is_dir() and logging.is_progress_bar_enabled()
+    if switch_off:
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if switch_off:
+            logging.enable_progress_bar()
+
+
 def from_pretrained(auto_class, name: str | Path, **options):
     """Load from a folder or the hub, or say where it was looked for and what to do."""
     try:
-        return auto_class.from_pretrained(str(name), trust_remote_code=False, **options)
+        with _quietly(name):
+            return auto_class.from_pretrained(str(name), trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
         folder = Path(name).expanduser()
         if folder.is_dir():

@@ -1,0 +1,89 @@
+"""What PPO has and GRPO has not: the two files compared, piece by piece, with a word on each."""
+
+import ast
+import difflib
+import html
+from pathlib import Path
+
+from IPython.display import HTML
+
+PACKAGE = Path(__file__).parents[1]
+
+# One remark for each piece that differs: what went away, what came in its place, what it costs.
+REMARKS = {
+    "imports": "PPO needs `gae`, `value_loss`, the `Critic` and a pass over the rollout to get "
+    "its values. GRPO needs `compute_relative_rewards` and a test for silent groups.",
+    "Config": "Six options of PPO exist for the critic: its backbone, its learning rate, the "
+    "weight of its loss, `gamma`, `lam`. In their place stands `group_size`, with two ways to "
+    "rescale and mix.",
+    "__init__": "A second model and a second optimiser are gone. This is the memory that GRPO "
+    "saves.",
+    "models": "One model fewer to count, save and load.",
+    "optimizers": "One optimiser fewer: its two moments are twice the critic's size.",
+    "restore_models": "One model fewer to restore.",
+    "train_step": "The same in both, but for the name of the number of epochs: the recipe is "
+    "shared, the baseline is not.",
+    "generate_responses": "PPO samples once a prompt by default. GRPO must sample several times: "
+    "this is the price of the group.",
+    "compute_values": "Gone: nobody asks a critic.",
+    "compute_log_probs_and_values": "Gone: log-probs alone are enough.",
+    "compute_relative_rewards": "New: the mean of a prompt's other samples takes the critic's "
+    "place as the baseline.",
+    "compute_advantages": "PPO: one advantage a token, by GAE. GRPO: one a response, the same for "
+    "all of its tokens. Credit inside a response is given up here.",
+    "compute_loss": "The critic's squared error is gone, and with it `vf_coef`.",
+}
+
+
+def pieces(file: str) -> dict[str, str]:
+    """Source of a file, cut into imports, configuration and methods, without docstrings."""
+    tree = ast.parse((PACKAGE / file).read_text())
+    found = {"imports": "", "Config": ""}
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found["imports"] += ast.unparse(node) + "\n"
+        elif isinstance(node, ast.ClassDef):
+            _drop_docstring(node)
+            if node.name.endswith("Config"):
+                found["Config"] = ast.unparse(node)
+                continue
+            for method in node.body:
+                if isinstance(method, ast.FunctionDef):
+                    _drop_docstring(method)
+                    found[method.name] = ast.unparse(method)
+    return found
+
+
+def _drop_docstring(node: ast.ClassDef | ast.FunctionDef) -> None:
+    if ast.get_docstring(node) is not None:
+        node.body = node.body[1:]
+
+
+def differing() -> list[str]:
+    """Names of the pieces that differ, in the order of ppo.py, then what only grpo.py has."""
+    ppo, grpo = pieces("ppo.py"), pieces("grpo.py")
+    return [name for name in {**ppo, **grpo} if ppo.get(name) != grpo.get(name)]
+
+
+def show_diff(*names: str) -> HTML:
+    """The pieces of that name, or all that differ: "-" only PPO has, "+" only GRPO has."""
+    ppo, grpo = pieces("ppo.py"), pieces("grpo.py")
+    blocks = []
+    for name in names or differing():
+        old, new = ppo.get(name, "").splitlines(), grpo.get(name, "").splitlines()
+        lines = [line for line in difflib.ndiff(old, new) if not line.startswith("?")]
+        body = "".join(_line(line) for line in lines)
+        remark = html.escape(REMARKS.get(name, ""), quote=False)
+        for _ in range(remark.count("`") // 2):  # pairs of backticks
+            remark = remark.replace("`", "<code>", 1).replace("`", "</code>", 1)
+        blocks.append(
+            f"<div style='margin:12px 0'><b><code>{name}</code></b>. {remark}"
+            f"<pre style='margin:4px 0;line-height:1.35;overflow-x:auto'>{body}</pre></div>"
+        )
+    return HTML("".join(blocks))
+
+
+def _line(line: str) -> str:
+    colour = {"-": "#D55E00", "+": "#0072B2"}.get(line[0])
+    text = html.escape(line, quote=False)
+    return f"<span style='color:{colour}'>{text}</span>\n" if colour else f"{text}\n"

@@ -1,0 +1,211 @@
+"""Predict first: commit to an answer, then the widget's own numbers give the verdict."""
+
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import ipywidgets
+
+from .widgets import AdvantageMixer, Difficulty, GAEExplorer, GroupSize, Length, NormalisationStack
+from .widgets.base import Lab
+
+
+def numbers(lab: type[Lab], **values) -> dict:
+    """What a widget computes in its start state, with some controls moved."""
+    start = {name: control.value for name, control in lab().controls.items()}
+    return lab.compute(start | values)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question whose right option is computed.
+
+    Attributes:
+        text: what is asked.
+        options: possible answers.
+        verdict: -> (index of the right option, the numbers that show it, in words).
+        why: two sentences.
+    """
+
+    text: str
+    options: tuple[str, ...]
+    verdict: Callable[[], tuple[int, str]]
+    why: str
+
+
+def _one_right() -> tuple[int, str]:
+    first, second = numbers(AdvantageMixer)["advantages"][:2]
+    found = [(1.0, -1.0), (1.5, -0.5), (0.75, -0.25)]
+    right = min(range(3), key=lambda i: abs(found[i][0] - first) + abs(found[i][1] - second))
+    return right, f"The right response gets {first:.2f}, each wrong one {second:.2f}."
+
+
+def _constant() -> tuple[int, str]:
+    before = numbers(AdvantageMixer)["advantages"][0]
+    after = numbers(AdvantageMixer, **AdvantageMixer.presets["reward + 1"])["advantages"][0]
+    right = 1 if abs(after - before) < 1e-4 else 0 if after > before else 2
+    return right, f"The first advantage is {before:.2f} before and {after:.2f} after."
+
+
+def _mixed_baseline() -> tuple[int, str]:
+    options = {"scale": "none", "baseline_weight": 0.5}
+    before = numbers(AdvantageMixer, **options)["advantages"][0]
+    plus_one = AdvantageMixer.presets["reward + 1"]
+    after = numbers(AdvantageMixer, **options, **plus_one)["advantages"][0]
+    right = 1 if abs(after - before) < 1e-4 else 0 if after > before else 2
+    return right, f"The first advantage is {before:.2f} before and {after:.2f} after."
+
+
+def _silent() -> tuple[int, str]:
+    few = numbers(NormalisationStack, batch=True, silent=1)["factor"]
+    many = numbers(NormalisationStack, batch=True, silent=9)["factor"]
+    right = 0 if many > few * 1.01 else 1 if many > few * 0.99 else 2
+    return right, f"The factor is {few:.2f} with one silent group and {many:.2f} with nine."
+
+
+def _hard_groups() -> tuple[int, str]:
+    share = numbers(GroupSize, p=0.1, group_size=4)["silent"]
+    right = min(range(3), key=lambda i: abs((1 / 3, 1 / 2, 2 / 3)[i] - share))
+    return right, f"{share:.1%} of the groups are silent."
+
+
+def _pairs() -> tuple[int, str]:
+    found = numbers(Difficulty, group_size=2, p=0.02)
+    ratio = found["here"] / found["middle"]
+    right = 0 if ratio > 1.01 else 1 if ratio > 0.99 else 2
+    return right, f"The hard prompt has {ratio:.2f} times the weight of the medium one."
+
+
+def _long_response() -> tuple[int, str]:
+    short, long = numbers(Length)["token"]["sequence"]
+    right = 0 if long > short * 1.01 else 1 if long > short * 0.99 else 2
+    return right, f"A token of the long response weighs {long:.3f}, of the short one {short:.3f}."
+
+
+def _blind_critic() -> tuple[int, str]:
+    advantages = numbers(GAEExplorer, lam=0.0, knowledge=0.0)["advantages"]
+    learning = [t + 1 for t, a in enumerate(advantages) if abs(a) > 1e-6]
+    right = 0 if len(learning) == len(advantages) else 1 if learning else 2
+    return right, f"Tokens with an advantage other than 0: {learning}, of {len(advantages)}."
+
+
+QUESTIONS = {
+    "5.1": Question(
+        "Four responses, one of them right, rewards 1 and 0, divided by the group's std. Which "
+        "advantages do the right one and the wrong ones get?",
+        ("1 and -1", "1.5 and -0.5", "0.75 and -0.25"),
+        _one_right,
+        "The rare outcome is the surprising one, so it gets the large advantage. All four still "
+        "sum to 0: one times 1.5 and three times -0.5.",
+    ),
+    "5.2": Question(
+        "The judge gets generous and adds 1 to every reward of the group. The advantages …",
+        ("rise", "stay the same", "fall"),
+        _constant,
+        "The group's mean rises by 1 too, and the difference stays. This is the bias that a group "
+        "cancels.",
+    ),
+    "5.3": Question(
+        "The same generous judge, no std, but now half of the baseline is mixed back in "
+        "(weight of baseline 0.5). The advantages …",
+        ("rise", "stay the same", "fall"),
+        _mixed_baseline,
+        "Mixing the mean back in means subtracting only half of it. The group is no longer blind "
+        "to a constant: with weight 1 it is REINFORCE without a baseline.",
+    ),
+    "5.4": Question(
+        "All advantages of the batch are standardised once more. More and more groups fall "
+        "silent. The advantages of the other groups …",
+        ("grow", "stay the same", "shrink"),
+        _silent,
+        "Silent groups are zeros; they make the batch's standard deviation small, and everything "
+        "is divided by it. So the step size grows just when there is less to learn from.",
+    ),
+    "5.5": Question(
+        "A prompt is solved one time in ten, and a group has 4 samples. Which share of the groups "
+        "is silent?",
+        ("about a third", "about half", "about two thirds"),
+        _hard_groups,
+        "All four wrong has the probability 0.9 to the power of 4. Hard prompts waste small "
+        "groups.",
+    ),
+    "5.6": Question(
+        "Groups of 2, with std. Compared with a prompt solved half of the time, a very hard one "
+        "(one in fifty) weighs …",
+        ("more", "the same", "less"),
+        _pairs,
+        "A pair that is not silent always has one right and one wrong response, so it looks the "
+        "same for hard and easy prompts. The std's taste for hard prompts needs larger groups.",
+    ),
+    "5.7": Question(
+        "A wrong response of 40 tokens and one of 8, mean per response first (the GRPO paper). A "
+        "token of the long one is punished …",
+        ("more", "the same", "less"),
+        _long_response,
+        "Each response has the same weight, shared out among its tokens. Long wrong answers get "
+        "away cheaply, which is how responses grow longer for no reason.",
+    ),
+    "5.8": Question(
+        "PPO with lambda 0 and a critic that still says 0 everywhere. Which tokens learn from a "
+        "reward at the end?",
+        ("all of them", "only the last", "none"),
+        _blind_critic,
+        "With lambda 0 each token is judged by the critic's next value, and the critic knows "
+        "nothing. Only the last token sees the reward itself.",
+    ),
+}
+
+
+class Prediction:
+    """A question to commit to, before the widget below it is touched."""
+
+    def __init__(self, number: str):
+        if number not in QUESTIONS:
+            raise ValueError(f"there is no question {number!r}; there are: {', '.join(QUESTIONS)}")
+        self.number, self.question = number, QUESTIONS[number]
+        self.committed: int | None = None
+        self.options = ipywidgets.RadioButtons(
+            options=[(text, i) for i, text in enumerate(self.question.options)],
+            index=None,
+            layout=ipywidgets.Layout(width="auto"),
+        )
+        self.button = ipywidgets.Button(description="Commit", tooltip=f"commit to {number}")
+        self.button.on_click(lambda _: self.commit())
+        self.answer = ipywidgets.HTML()
+        text = ipywidgets.HTML(f"<b>Question {number}.</b> {html.escape(self.question.text)}")
+        self.view = ipywidgets.VBox([text, self.options, self.button, self.answer])
+
+    def commit(self, index: int | None = None) -> str:
+        """Commit to an option, by default the chosen one; the verdict as text."""
+        if index is not None:
+            self.options.index = index
+        if self.options.index is None:
+            self.answer.value = "Choose first: a guess you commit to is worth ten you do not."
+            return self.answer.value
+        self.committed = self.options.index
+        right, evidence = self.question.verdict()
+        hit = self.committed == right
+        head = "Yes." if hit else f"Not quite: {self.question.options[right]}."
+        self.answer.value = (
+            f"<b>{html.escape(head)}</b> {html.escape(evidence)} {html.escape(self.question.why)}"
+        )
+        self.options.disabled = self.button.disabled = True
+        return self.answer.value
+
+    def _repr_mimebundle_(self, **options) -> dict:
+        """The live question, and for pages without a kernel the answer folded away."""
+        right, evidence = self.question.verdict()
+        chosen = "".join(f"<li>{html.escape(option)}</li>" for option in self.question.options)
+        static = (
+            f"<b>Question {self.number}.</b> {html.escape(self.question.text)}<ul>{chosen}</ul>"
+            f"<details><summary>Answer</summary>{html.escape(self.question.options[right])}. "
+            f"{html.escape(evidence)} {html.escape(self.question.why)}</details>"
+        )
+        bundle = self.view._repr_mimebundle_(**options)
+        text = f"Question {self.number}. {self.question.text}"
+        return {**bundle, "text/html": static, "text/plain": text}
+
+
+def predict(number: str) -> Prediction:
+    """Question ``number`` of the advantage lab."""
+    return Prediction(number)

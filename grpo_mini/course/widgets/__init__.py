@@ -1,0 +1,21 @@
+"""The advantage lab: widgets whose every number comes from the module."""
+
+from .clip import ClipExplorer
+from .difficulty import Difficulty
+from .gae import GAEExplorer
+from .group_size import GroupSize
+from .kl import KLEstimators
+from .length import Length
+from .mixer import AdvantageMixer
+from .stack import NormalisationStack
+
+__all__ = [
+    "AdvantageMixer",
+    "ClipExplorer",
+    "Difficulty",
+    "GAEExplorer",
+    "GroupSize",
+    "KLEstimators",
+    "Length",
+    "NormalisationStack",
+]

@@ -1,0 +1,159 @@
+"""What all widgets share: controls on top, a picture, a sentence in words, presets and Reset."""
+
+import base64
+import html
+import io
+
+import ipywidgets
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+WIDTH, HEIGHT, DPI = 9.0, 3.5, 96
+LABEL = {"description_width": "170px"}
+WIDE = ipywidgets.Layout(width="440px")
+
+
+def slider(label: str, value: float, low: float, high: float, step: float) -> ipywidgets.Widget:
+    """A slider for whole numbers if all of its numbers are whole, else for decimals."""
+    whole = all(isinstance(number, int) for number in (value, low, high, step))
+    kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
+    return kind(value, min=low, max=high, step=step, description=label, style=LABEL, layout=WIDE)
+
+
+def choice(label: str, value: str, options: tuple[str, ...]) -> ipywidgets.Dropdown:
+    """One of several names."""
+    return ipywidgets.Dropdown(
+        options=options, value=value, description=label, style=LABEL, layout=WIDE
+    )
+
+
+def flag(label: str, value: bool) -> ipywidgets.Checkbox:
+    """On or off."""
+    return ipywidgets.Checkbox(value, description=label, style=LABEL, layout=WIDE)
+
+
+class Lab:
+    """A widget: ``compute`` and ``draw`` are pure, the class only owns the controls.
+
+    Attributes:
+        title: heading.
+        question: what to predict before touching anything.
+        presets: name -> values of some controls; the others go back to their start.
+    """
+
+    title: str
+    question: str
+    presets: dict[str, dict] = {}
+    height = HEIGHT
+
+    def __init__(self):
+        self.controls = self.make_controls()
+        self.start = {name: control.value for name, control in self.controls.items()}
+        self.picture = ipywidgets.Image(
+            format="png", width=int(WIDTH * DPI), height=int(self.height * DPI)
+        )
+        self.words = ipywidgets.HTML()
+        buttons = [ipywidgets.Button(description="Reset", tooltip="back to the start")]
+        buttons[0].on_click(lambda _: self.reset())
+        for name in self.presets:
+            button = ipywidgets.Button(description=name, tooltip=f"preset: {name}")
+            button.on_click(lambda _, name=name: self.preset(name))
+            buttons.append(button)
+        self._silent = False
+        for control in self.controls.values():
+            control.observe(lambda _: self.update(), names="value")
+        head = ipywidgets.HTML(f"<b>{html.escape(self.title)}</b><br>{html.escape(self.question)}")
+        row = ipywidgets.Layout(flex_flow="row wrap")
+        self.view = ipywidgets.VBox(
+            [head, self.layout(), ipywidgets.Box(buttons, layout=row), self.picture, self.words]
+        )
+        self.update()
+
+    # ------------------------------------------------------------------ what a widget says
+
+    def make_controls(self) -> dict[str, ipywidgets.Widget]:
+        """Controls by the name that ``compute`` knows them by."""
+        raise NotImplementedError
+
+    @staticmethod
+    def compute(state: dict) -> dict:
+        """All numbers of picture and sentence, from the module's functions."""
+        raise NotImplementedError
+
+    @staticmethod
+    def draw(figure: Figure, numbers: dict) -> None:
+        """The picture of these numbers."""
+        raise NotImplementedError
+
+    @staticmethod
+    def sentence(numbers: dict) -> str:
+        """The picture in words."""
+        raise NotImplementedError
+
+    def layout(self) -> ipywidgets.Widget:
+        """How the controls are arranged: two columns."""
+        return ipywidgets.GridBox(
+            list(self.controls.values()),
+            layout=ipywidgets.Layout(grid_template_columns="repeat(2, 450px)"),
+        )
+
+    # ------------------------------------------------------------------ what happens
+
+    @property
+    def state(self) -> dict:
+        """The values of all controls."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def set(self, **values) -> None:
+        """Move several controls, and draw once.
+
+        Raises:
+            ValueError: there is no control of that name.
+        """
+        unknown = set(values) - set(self.controls)
+        if unknown:
+            raise ValueError(f"no control {unknown}; there are: {', '.join(self.controls)}")
+        self._silent = True
+        try:
+            for name, value in values.items():
+                self.controls[name].value = value
+        finally:
+            self._silent = False
+        self.update()
+
+    def reset(self) -> None:
+        """All controls back to where they started."""
+        self.set(**self.start)
+
+    def preset(self, name: str) -> None:
+        """A telling state; controls it does not name go back to their start."""
+        self.set(**self.start | self.presets[name])
+
+    def update(self) -> None:
+        """Compute, draw, and put it into words."""
+        if self._silent:
+            return
+        self.numbers = self.compute(self.state)
+        self.picture.value = self.render()
+        self.words.value = f"<div style='font-size:110%'>{self.sentence(self.numbers)}</div>"
+
+    def render(self) -> bytes:
+        """The picture as PNG."""
+        figure = Figure(figsize=(WIDTH, self.height), dpi=DPI)
+        FigureCanvasAgg(figure)
+        self.draw(figure, self.numbers)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 1})
+        return buffer.getvalue()
+
+    def _repr_mimebundle_(self, **options) -> dict:
+        """The live widget, and for pages without a kernel its picture with its sentence."""
+        words = self.sentence(self.numbers)
+        picture = base64.b64encode(self.picture.value).decode()
+        static = (
+            f"<b>{html.escape(self.title)}</b><br>{html.escape(self.question)}<br>"
+            f"<img alt='{html.escape(words, quote=True)}' src='data:image/png;base64,{picture}'/>"
+            f"<div>{words}</div>"
+        )
+        bundle = self.view._repr_mimebundle_(**options)
+        return {**bundle, "text/html": static, "text/plain": f"{self.title}: {words}"}

@@ -1,0 +1,79 @@
+"""Clip explorer: objective and gradient of the clipped surrogate at a ratio."""
+
+import torch
+
+from ...losses import clipped_surrogate
+from .base import Lab, slider
+from .looks import DOWN, UP, axes_of
+
+GRID = torch.linspace(0.2, 2.0, 181)
+
+
+def objective(ratios, advantage: float, low: float, high: float) -> tuple[list, list]:
+    """The objective and its derivative by the log-prob, at each ratio."""
+    log_probs = torch.as_tensor(ratios).log().requires_grad_()
+    size = torch.full_like(log_probs, advantage)
+    value = -clipped_surrogate(log_probs, torch.zeros_like(log_probs), size, low, high)
+    (gradient,) = torch.autograd.grad(value.sum(), log_probs)
+    return value.tolist(), gradient.tolist()
+
+
+class ClipExplorer(Lab):
+    """When does a token stop being pulled?"""
+
+    title = "Clip explorer"
+    question = "Predict: the advantage is negative and the ratio is 1.5. Is the token still pushed?"
+    presets = {
+        "up, far enough": {"ratio": 1.4, "advantage": 1.0},
+        "up, wrong way": {"ratio": 0.6, "advantage": 1.0},
+        "down, far enough": {"ratio": 0.6, "advantage": -1.0},
+        "down, wrong way": {"ratio": 1.5, "advantage": -1.0},
+        "DAPO": {"high": 0.28},
+    }
+
+    def make_controls(self):
+        return {
+            "ratio": slider("ratio", 1.0, 0.2, 2.0, 0.02),
+            "advantage": slider("advantage", 1.0, -2.0, 2.0, 0.1),
+            "low": slider("clip low", 0.2, 0.05, 0.8, 0.01),
+            "high": slider("clip high", 0.2, 0.05, 1.0, 0.01),
+        }
+
+    @staticmethod
+    def compute(state):
+        arguments = (state["advantage"], state["low"], state["high"])
+        values, gradients = objective(GRID, *arguments)
+        here, pull = objective(torch.tensor([state["ratio"]]), *arguments)
+        return {
+            "values": values,
+            "gradients": gradients,
+            "here": here[0],
+            "pull": pull[0],
+            **state,
+        }
+
+    @staticmethod
+    def draw(figure, numbers):
+        left, right = axes_of(figure, 2)
+        for axes, name, point, colour, look, title in (
+            (left, "values", "here", UP, "-", "objective"),
+            (right, "gradients", "pull", DOWN, "--", "gradient by the log-prob"),
+        ):
+            axes.plot(GRID, numbers[name], look, color=colour, linewidth=2.5)
+            axes.plot([numbers["ratio"]], [numbers[point]], "*", color="black", markersize=17)
+            axes.axvspan(1 - numbers["low"], 1 + numbers["high"], color="0.92")
+            axes.set(title=title, xlabel="ratio")
+
+    @staticmethod
+    def sentence(numbers):
+        where = "inside the clip range" if (
+            1 - numbers["low"] <= numbers["ratio"] <= 1 + numbers["high"]
+        ) else "outside the clip range"  # fmt: skip
+        pull = "is <b>not pulled any more</b>" if abs(numbers["pull"]) < 1e-9 else (
+            f"is pulled <b>{'up' if numbers['pull'] > 0 else 'down'}</b> with strength "
+            f"{abs(numbers['pull']):.2f}"
+        )  # fmt: skip
+        return (
+            f"With advantage {numbers['advantage']:.1f} and ratio {numbers['ratio']:.2f}, {where}, "
+            f"the token {pull}."
+        )

@@ -1,0 +1,88 @@
+"""Difficulty: how much a prompt counts, depending on how hard it is."""
+
+from functools import lru_cache
+from math import comb
+
+import torch
+
+from ...advantages import compute_relative_rewards
+from .base import Lab, flag, slider
+from .looks import DOWN, UP, axes_of
+
+GRID = tuple(i / 50 for i in range(1, 50))
+
+
+@lru_cache
+def signals(size: int, normalize: bool) -> tuple[float, ...]:
+    """Mean of advantage times reward for 0 to ``size`` right answers."""
+    found = []
+    for right in range(size + 1):
+        rewards = torch.tensor([1.0] * right + [0.0] * (size - right))
+        relative, _ = compute_relative_rewards(rewards, size, normalize=normalize, ddof=0)
+        found.append((relative * rewards).mean().item())
+    return tuple(found)
+
+
+def weight(p: float, size: int, normalize: bool) -> float:
+    """Expected pull on a prompt over the true gradient's, whose size is p (1 - p)."""
+    values = signals(size, normalize)
+    chances = (comb(size, k) * p**k * (1 - p) ** (size - k) for k in range(size + 1))
+    return sum(c * v for c, v in zip(chances, values, strict=True)) / (p * (1 - p))
+
+
+class Difficulty(Lab):
+    """The weight that a prompt of difficulty p gets, with and without the std."""
+
+    title = "Difficulty"
+    question = "Predict: does dividing by the std favour hard prompts when G is 2?"
+    presets = {
+        "pairs": {"group_size": 2},
+        "large groups": {"group_size": 32},
+        "a hard prompt": {"p": 0.02, "group_size": 16},
+        "times p(1-p)": {"times": True, "group_size": 16},
+    }
+
+    def make_controls(self):
+        return {
+            "group_size": slider("group size G", 8, 2, 32, 1),
+            "p": slider("chance to solve p", 0.1, 0.02, 0.98, 0.02),
+            "times": flag("show weight x p(1-p)", False),
+        }
+
+    @staticmethod
+    def compute(state):
+        size, p = state["group_size"], state["p"]
+        lines = {}
+        for name, normalize in (("with std", True), ("without std", False)):
+            lines[name] = [
+                weight(x, size, normalize) * (x * (1 - x) if state["times"] else 1.0) for x in GRID
+            ]
+        return {
+            "lines": lines,
+            "p": p,
+            "size": size,
+            "times": state["times"],
+            "here": weight(p, size, True),
+            "middle": weight(0.5, size, True),
+        }
+
+    @staticmethod
+    def draw(figure, numbers):
+        (axes,) = axes_of(figure)
+        for (name, line), colour, look in zip(
+            numbers["lines"].items(), (UP, DOWN), ("-", "--"), strict=True
+        ):
+            axes.plot(GRID, line, look, color=colour, linewidth=2.5, label=name)
+        axes.axvline(numbers["p"], color="0.4", linestyle=":")
+        axes.set(xlabel="p, chance to solve the prompt", ylim=(0, None), xlim=(0, 1))
+        axes.set_title("pull on the prompt" if numbers["times"] else "weight of the prompt")
+        axes.legend(frameon=False, fontsize=11)
+
+    @staticmethod
+    def sentence(numbers):
+        ratio = numbers["here"] / numbers["middle"]
+        return (
+            f"With std and G = {numbers['size']}, a prompt solved with p = {numbers['p']:.2f} has "
+            f"<b>{ratio:.2f}</b> times the weight of one with p = 0.50. Without std the weight is "
+            f"the same for all."
+        )

@@ -1,0 +1,73 @@
+"""GAE explorer: gamma, lambda and a critic that errs; GRPO's flat advantage for comparison."""
+
+import torch
+
+from ...advantages import gae
+from ..figures import strip
+from .base import Lab, slider
+
+TOKENS = 8
+TRUE_VALUES = (0.3, 0.3, 0.3, 0.7, 0.7, 0.7, 0.9, 0.9)
+ERRORS = (0.5, -0.8, 0.3, 0.9, -0.6, -0.2, 0.7, -0.4)
+
+
+class GAEExplorer(Lab):
+    """Advantages of the tokens of one response."""
+
+    title = "GAE explorer"
+    question = "Predict: the critic says 0 everywhere and lambda is 0. Which tokens learn?"
+    height = 3.4
+    presets = {
+        "reward minus V": {"lam": 1.0},
+        "one step ahead": {"lam": 0.0},
+        "critic knows nothing": {"lam": 0.0, "knowledge": 0.0},
+        "critic errs": {"lam": 0.0, "error": 0.5},
+        "discounted": {"gamma": 0.8},
+    }
+
+    def make_controls(self):
+        return {
+            "gamma": slider("gamma", 1.0, 0.5, 1.0, 0.01),
+            "lam": slider("lambda", 0.95, 0.0, 1.0, 0.01),
+            "knowledge": slider("what the critic knows", 1.0, 0.0, 1.0, 0.1),
+            "error": slider("error of the critic", 0.0, 0.0, 1.0, 0.05),
+            "reward": slider("reward at the end", 1.0, -1.0, 1.0, 0.1),
+            "baseline": slider("GRPO: group mean", 0.5, 0.0, 1.0, 0.05),
+        }
+
+    @staticmethod
+    def compute(state):
+        values = state["knowledge"] * torch.tensor([TRUE_VALUES])
+        values = values + state["error"] * torch.tensor([ERRORS])
+        rewards = torch.zeros(1, TOKENS)
+        rewards[0, -1] = state["reward"]
+        mask = torch.ones(1, TOKENS)
+        advantages, _ = gae(rewards, values, mask, state["gamma"], state["lam"])
+        return {
+            "values": values[0].tolist(),
+            "advantages": advantages[0].tolist(),
+            "flat": [state["reward"] - state["baseline"]] * TOKENS,
+            "lam": state["lam"],
+        }
+
+    @staticmethod
+    def draw(figure, numbers):
+        figure.subplots_adjust(left=0.15, right=0.985, top=0.88, bottom=0.1)
+        rows = {
+            "V": numbers["values"],
+            "A, PPO (GAE)": numbers["advantages"],
+            "A, GRPO": numbers["flat"],
+        }
+        columns = [f"token {t + 1}" for t in range(TOKENS)]
+        strip(figure.subplots(), rows, columns, "values and advantages, token by token")
+
+    @staticmethod
+    def sentence(numbers):
+        advantages = numbers["advantages"]
+        best = max(range(TOKENS), key=lambda t: abs(advantages[t]))
+        spread = max(advantages) - min(advantages)
+        return (
+            f"With lambda = {numbers['lam']:.2f} token {best + 1} has the largest advantage, "
+            f"<b>{advantages[best]:.2f}</b>; between the tokens lie {spread:.2f}. GRPO gives each "
+            f"token {numbers['flat'][0]:.2f}."
+        )

@@ -1,0 +1,97 @@
+"""Group size: silent groups, noise of the baseline and the shrinkage, by exact enumeration."""
+
+from functools import lru_cache
+from math import comb, sqrt
+
+import torch
+
+from ...advantages import compute_relative_rewards, silent_groups
+from .base import Lab, slider
+from .looks import DOWN, UP, axes_of
+
+SIZES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
+
+
+@lru_cache
+def outcomes(size: int) -> list[tuple[bool, float, float]]:
+    """For 0 to ``size`` right answers: silent?, the baseline, mean of advantage times reward."""
+    found = []
+    for right in range(size + 1):
+        rewards = torch.tensor([1.0] * right + [0.0] * (size - right))
+        relative, baseline = compute_relative_rewards(rewards, size, normalize=False)
+        silent = bool(silent_groups(rewards, size)[0])
+        found.append((silent, baseline.item(), (relative * rewards).mean().item()))
+    return found
+
+
+def expected(p: float, size: int) -> dict[str, float]:
+    """Exact expectations for a prompt that is solved with probability ``p``."""
+    chances = [comb(size, k) * p**k * (1 - p) ** (size - k) for k in range(size + 1)]
+    pairs = list(zip(chances, outcomes(size), strict=True))
+    spread = p * (1 - p)
+    return {
+        "silent": sum(c for c, (silent, _, _) in pairs if silent),
+        "noise": sqrt(sum(c * (baseline - p) ** 2 for c, (_, baseline, _) in pairs)),
+        "shrinkage": sum(c * signal for c, (_, _, signal) in pairs) / spread if spread else 1.0,
+    }
+
+
+class GroupSize(Lab):
+    """How large should a group be?"""
+
+    title = "Group size"
+    question = "Predict: a prompt is solved one time in ten. How often is a group of 4 silent?"
+    presets = {
+        "hard prompt": {"p": 0.1},
+        "coin flip": {"p": 0.5},
+        "nearly solved": {"p": 0.95, "group_size": 8},
+        "two samples": {"group_size": 2},
+    }
+
+    def make_controls(self):
+        return {
+            "p": slider("chance to solve p", 0.3, 0.0, 1.0, 0.01),
+            "group_size": slider("group size G", 4, 2, 32, 1),
+            "samples": slider("samples in all", 256, 32, 1024, 32),
+        }
+
+    @staticmethod
+    def compute(state):
+        p, size = state["p"], state["group_size"]
+        curve = {g: expected(p, g) for g in SIZES}
+        here = expected(p, size)
+        groups = state["samples"] // size
+        return {
+            "p": p,
+            "size": size,
+            "samples": state["samples"],
+            "silent_curve": [curve[g]["silent"] for g in SIZES],
+            "noise_curve": [curve[g]["noise"] for g in SIZES],
+            **here,
+            "prompts": groups,
+            "speaking": groups * (1 - here["silent"]),
+        }
+
+    @staticmethod
+    def draw(figure, numbers):
+        left, right = axes_of(figure, 2)
+        for axes, name, colour, look in (
+            (left, "silent", UP, "o-"),
+            (right, "noise", DOWN, "s--"),
+        ):
+            axes.plot(SIZES, numbers[f"{name}_curve"], look, color=colour)
+            axes.plot([numbers["size"]], [numbers[name]], "*", color="black", markersize=17)
+            axes.set_xlabel("group size G")
+        left.set(title="share of silent groups", ylim=(-0.03, 1.05))
+        right.set(title="noise of the baseline (std)", ylim=(-0.02, 0.4))
+
+    @staticmethod
+    def sentence(numbers):
+        return (
+            f"With p = {numbers['p']:.2f} and G = {numbers['size']}, "
+            f"<b>{numbers['silent']:.0%}</b> of the groups are silent. The baseline is off by "
+            f"{numbers['noise']:.2f} on average, "
+            f"and the gradient is shrunk to {numbers['shrinkage']:.2f} of its length. "
+            f"{numbers['samples']} samples are {numbers['prompts']} prompts, of which about "
+            f"{numbers['speaking']:.0f} teach something."
+        )

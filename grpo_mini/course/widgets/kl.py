@@ -1,0 +1,94 @@
+"""KL estimators: value, noise and expected gradient of k1, k2 and k3 on three tokens."""
+
+import torch
+
+from ...losses import KL_ESTIMATORS, kl_penalty
+from ..exact import ExactPolicy
+from .base import Lab, slider
+from .looks import DOWN, THIRD, UP, axes_of
+
+TARGETS = ("KL(pi||ref)", "KL(ref||pi)")
+
+
+def gradient(logits: torch.Tensor, function) -> torch.Tensor:
+    """Derivative of ``function(log_probs)`` by the logits."""
+    logits = logits.clone().requires_grad_()
+    return torch.autograd.grad(function(logits.log_softmax(dim=0)), logits)[0]
+
+
+class KLEstimators(Lab):
+    """Good at the value is not good as a loss."""
+
+    title = "KL estimators"
+    question = "Predict: which of k1, k2, k3, used as a loss, has no effect at all?"
+    presets = {
+        "nearly equal": {"pi_1": 0.1, "pi_2": 0.0, "ref_1": 0.0, "ref_2": 0.1},
+        "far apart": {"pi_1": 3.0, "pi_2": -1.0, "ref_1": -2.0, "ref_2": 1.0},
+        "equal": {"pi_1": 0.5, "pi_2": 0.0, "ref_1": 0.5, "ref_2": 0.0},
+    }
+
+    def make_controls(self):
+        return {
+            "pi_1": slider("pi: logit of token 1", 1.0, -3.0, 3.0, 0.1),
+            "pi_2": slider("pi: logit of token 2", 0.0, -3.0, 3.0, 0.1),
+            "ref_1": slider("ref: logit of token 1", -0.5, -3.0, 3.0, 0.1),
+            "ref_2": slider("ref: logit of token 2", 0.5, -3.0, 3.0, 0.1),
+        }
+
+    @staticmethod
+    def compute(state):
+        pi = ExactPolicy([state["pi_1"], state["pi_2"], 0.0])
+        ref = ExactPolicy([state["ref_1"], state["ref_2"], 0.0])
+        wanted = {
+            TARGETS[0]: gradient(pi.logits, lambda lp: lp.exp() @ (lp - ref.log_probs)),
+            TARGETS[1]: gradient(pi.logits, lambda lp: ref.probs @ (ref.log_probs - lp)),
+        }
+        numbers = {"true": pi.kl(ref).item(), "mean": {}, "noise": {}, "gradient": {}}
+        for name in KL_ESTIMATORS:
+            k = kl_penalty(pi.log_probs, ref.log_probs, name)
+            mean = pi.probs @ k
+            numbers["mean"][name] = mean.item()
+            numbers["noise"][name] = (pi.probs @ (k - mean).square()).sqrt().item()
+            numbers["gradient"][name] = gradient(
+                pi.logits, lambda lp, n=name: pi.probs @ kl_penalty(lp, ref.log_probs, n)
+            ).tolist()
+        numbers["gradient"] |= {name: g.tolist() for name, g in wanted.items()}
+        numbers["probs"] = (pi.probs.tolist(), ref.probs.tolist())
+        return numbers
+
+    @staticmethod
+    def draw(figure, numbers):
+        first, second, third = axes_of(figure, 3)
+        for i, (name, colour, hatch) in enumerate((("pi", UP, ""), ("ref", DOWN, "//"))):
+            places = [x - 0.2 + 0.4 * i for x in range(3)]
+            first.bar(places, numbers["probs"][i], 0.38, color=colour, hatch=hatch,
+                      edgecolor="white", label=name)  # fmt: skip
+        first.set_xticks(range(3), ["token 1", "2", "3"])
+        first.set(title="probabilities", ylim=(0, 1))
+        first.legend(frameon=False)
+        means = list(numbers["mean"].values())
+        second.errorbar(range(3), means, list(numbers["noise"].values()), fmt="o", color=THIRD,
+                        capsize=6, markersize=9)  # fmt: skip
+        second.axhline(numbers["true"], color="0.3", linestyle=":")
+        second.set_xticks(range(3), list(KL_ESTIMATORS))
+        second.set_title("value ± std (dotted: KL)")
+        norms = [sum(x * x for x in g) ** 0.5 for g in numbers["gradient"].values()]
+        drawn = third.bar(range(5), norms, color=[THIRD] * 3 + [UP, DOWN], edgecolor="white")
+        third.bar_label(drawn, fmt="%.2f", fontsize=9, padding=2)
+        third.set_xticks(range(5), [*KL_ESTIMATORS, "KL\npi||ref", "KL\nref||pi"], fontsize=9)
+        third.set_title("length of gradient")
+        third.margins(y=0.2)
+
+    @staticmethod
+    def sentence(numbers):
+        mean = numbers["mean"]
+        return (
+            f"KL(pi||ref) is <b>{numbers['true']:.3f}</b>. On average k1 gives {mean['k1']:.3f}, "
+            f"k2 {mean['k2']:.3f}, k3 {mean['k3']:.3f}. As a loss k1 pulls with "
+            f"{_length(numbers, 'k1'):.3f}, k2 like KL(pi||ref) with {_length(numbers, 'k2'):.3f}, "
+            f"k3 like KL(ref||pi) with {_length(numbers, 'k3'):.3f}."
+        )
+
+
+def _length(numbers: dict, name: str) -> float:
+    return sum(x * x for x in numbers["gradient"][name]) ** 0.5

@@ -1,0 +1,65 @@
+"""Length: what each token of a short and of a long response weighs."""
+
+import torch
+
+from ...losses import AGGREGATIONS, token_weights
+from .base import Lab, slider
+from .looks import DOWN, UP, axes_of
+
+
+class Length(Lab):
+    """Two responses of different lengths under the three aggregations."""
+
+    title = "Length"
+    question = (
+        "Predict: a long wrong response and a short one. Under which aggregation is a token of "
+        "the long one punished least?"
+    )
+    presets = {
+        "equal lengths": {"first": 20, "second": 20},
+        "ten to one": {"first": 6, "second": 60},
+        "one token": {"first": 1, "second": 40},
+    }
+
+    def make_controls(self):
+        return {
+            "first": slider("tokens of response 1", 8, 1, 64, 1),
+            "second": slider("tokens of response 2", 40, 1, 64, 1),
+            "longest": slider("longest allowed", 64, 64, 256, 16),
+        }
+
+    @staticmethod
+    def compute(state):
+        lengths = torch.tensor([[state["first"]], [state["second"]]])
+        mask = (torch.arange(int(lengths.max())) < lengths).float()
+        weights = {mode: token_weights(mask, mode, state["longest"]) for mode in AGGREGATIONS}
+        return {
+            "lengths": lengths.flatten().tolist(),
+            "token": {mode: w[:, 0].tolist() for mode, w in weights.items()},
+            "total": {mode: w.sum(dim=1).tolist() for mode, w in weights.items()},
+        }
+
+    @staticmethod
+    def draw(figure, numbers):
+        left, right = axes_of(figure, 2)
+        for axes, kind, title in ((left, "token", "a token"), (right, "total", "the response")):
+            for i, (colour, hatch) in enumerate(((UP, ""), (DOWN, "//"))):
+                values = [numbers[kind][mode][i] for mode in AGGREGATIONS]
+                places = [x - 0.2 + 0.4 * i for x in range(3)]
+                label = f"response {i + 1}, {numbers['lengths'][i]} tokens"
+                drawn = axes.bar(places, values, 0.38, color=colour, hatch=hatch,
+                                 edgecolor="white", label=label)  # fmt: skip
+                axes.bar_label(drawn, fmt="%.3f", fontsize=9, padding=2)
+            axes.set_xticks(range(3), AGGREGATIONS)
+            axes.set_title(f"weight of {title}")
+            axes.margins(y=0.35)
+        left.legend(frameon=False, fontsize=10)
+
+    @staticmethod
+    def sentence(numbers):
+        first, second = numbers["token"]["sequence"]
+        return (
+            f"With the mean per response a token of response 1 weighs <b>{first / second:.1f}</b> "
+            f"times as much as one of response 2. Under the other two all tokens weigh the same, "
+            f"so the long response counts for more."
+        )

@@ -1,0 +1,100 @@
+"""Normalisation stack: what each stage does to a batch of easy, medium, hard, silent prompts."""
+
+import torch
+
+from ...advantages import compute_relative_rewards, silent_groups, standardize
+from .base import Lab, flag, slider
+from .looks import DOWN, FOURTH, THIRD, UP, axes_of
+
+SIZE = 8
+RIGHT = {"easy": 7, "medium": 4, "hard": 1}
+COLOURS = {"easy": UP, "medium": THIRD, "hard": DOWN, "silent": FOURTH}
+
+
+class NormalisationStack(Lab):
+    """Switch the stages on and off, one after the other."""
+
+    title = "Normalisation stack"
+    question = "Predict: more and more groups fall silent. What happens to the other advantages?"
+    presets = {
+        "the source's way": {"std": True, "batch": True},
+        "Dr. GRPO": {"std": False},
+        "Lite PPO": {"std": False, "batch": True},
+        "many silent": {"batch": True, "silent": 9},
+    }
+
+    def make_controls(self):
+        return {
+            "silent": slider("silent groups", 1, 0, 9, 1),
+            "mean": flag("minus group mean", True),
+            "std": flag("divide by group std", True),
+            "batch": flag("standardise the batch", False),
+            "weight": slider("weight of baseline", 0.0, 0.0, 1.0, 0.1),
+        }
+
+    @staticmethod
+    def compute(state):
+        names = [*RIGHT, *["silent"] * state["silent"]]
+        groups = [[1.0] * RIGHT.get(n, SIZE) + [0.0] * (SIZE - RIGHT.get(n, SIZE)) for n in names]
+        rewards = torch.tensor(groups).flatten()
+        result = rewards
+        if state["mean"]:
+            result, _ = compute_relative_rewards(
+                rewards, SIZE, normalize=state["std"], baseline_reward_weight=state["weight"]
+            )
+        before = result
+        if state["batch"]:
+            result = standardize(result)
+        share = silent_groups(rewards, SIZE).float().mean().item()
+        loud = before.abs() > 1e-6
+        return {
+            "names": names,
+            "advantages": result.view(-1, SIZE).tolist(),
+            "silent_share": share,
+            "factor": (result[loud] / before[loud]).mean().item() if loud.any() else 1.0,
+            "std": before.std(correction=0).item(),
+            "switched": (state["mean"], state["std"], state["batch"]),
+        }
+
+    @staticmethod
+    def draw(figure, numbers):
+        (axes,) = axes_of(figure, left=0.1)
+        for name in COLOURS:
+            values = [
+                value
+                for n, row in zip(numbers["names"], numbers["advantages"], strict=True)
+                for value in row
+                if n == name
+            ]
+            if values:
+                counted = sorted({round(value, 4) for value in values})
+                counts = [sum(abs(v - c) < 1e-4 for v in values) for c in counted]
+                axes.scatter(counted, [list(COLOURS).index(name)] * len(counted),
+                             s=[40 + 30 * c for c in counts], color=COLOURS[name])  # fmt: skip
+                for value in counted:
+                    place = (value, list(COLOURS).index(name))
+                    axes.annotate(
+                        f"{value:.2f}", place, xytext=(0, 12), fontsize=11,
+                        textcoords="offset points", ha="center",
+                    )  # fmt: skip
+        axes.axvline(0, color="0.3", linewidth=1)
+        axes.set_yticks(range(len(COLOURS)), list(COLOURS))
+        axes.set(title="advantages (larger dot: more samples)", ylim=(-0.6, 3.8), xlim=(-4.5, 4.5))
+
+    @staticmethod
+    def sentence(numbers):
+        share, (mean, std, batch) = numbers["silent_share"], numbers["switched"]
+        text = f"{share:.0%} of the groups are silent."
+        if mean and std and batch:
+            text += (
+                f" Standardising the batch multiplied each advantage by <b>{numbers['factor']:.2f}"
+                f"</b>; the divisor is the spread {numbers['std']:.2f}, which the silent groups "
+                f"make small. A hidden learning rate."
+            )
+        elif not mean:
+            text += " Without the mean, easy prompts are praised for being easy."
+        elif not std:
+            text += " Without the std, medium prompts have the largest advantages in sum."
+        else:
+            text += " The one right response of the hard prompt has the largest advantage."
+        return text

@@ -1,0 +1,130 @@
+"""A linter for the notebooks: the form that each lesson keeps, and what is stored."""
+
+import re
+import statistics
+from pathlib import Path
+
+from grpo_mini.course.checker import EXERCISES, find
+
+find("1.1")  # registers all
+HEAD = ("You will be able to", "You need to know", "Minutes", "All is well when")
+
+
+def text_of(cell) -> str:
+    """What a cell's outputs say, without pictures."""
+    parts = []
+    for output in cell.get("outputs", []):
+        data = output.get("data", {})
+        parts += [output.get("text", ""), data.get("text/plain", ""), data.get("text/markdown", "")]
+    return "\n".join(parts)
+
+
+def code_cells(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def lines_of(cell) -> int:
+    lines = cell.source.splitlines()
+    return sum(bool(line.strip()) and not line.lstrip().startswith("#") for line in lines)
+
+
+def test_there_are_five_notebooks_in_order():
+    names = [p.stem for p in sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))]
+    assert [name[:2] for name in names[:5]] == ["00", "01", "02", "03", "04"]
+
+
+def test_it_opens_with_objectives_prerequisites_and_minutes(notebook, path):
+    first = notebook.cells[0].source
+    assert first.startswith(f"# {path.stem[:2]} ")
+    for heading in HEAD:
+        assert f"**{heading}**" in first, heading
+    assert re.search(r"\d+ to read.*\d+ to compute", first)
+
+
+def test_it_closes_with_recap_questions_and_what_comes_next(notebook):
+    last = notebook.cells[-1].source
+    assert last.index("## Recap") < last.index("## Questions") < last.index("## Next")
+    assert last.count("<details><summary>") == last.count("</details>") >= 3
+    assert code_cells(notebook)[-1].source == 'print("All is well.")'
+    assert "All is well." in text_of(code_cells(notebook)[-1])
+
+
+def test_code_cells_are_short(notebook):
+    lengths = [lines_of(cell) for cell in code_cells(notebook)]
+    assert max(lengths) <= 15
+    assert statistics.median(lengths) <= 10
+
+
+def test_every_figure_says_in_words_what_it_shows(notebook):
+    for i, cell in enumerate(notebook.cells):
+        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+            if "train_live(" in cell.source:  # a figure that grows: the lesson goes on about it
+                assert notebook.cells[i + 1].cell_type == "markdown"
+            else:
+                assert "*In words:*" in text_of(cell), cell.source
+
+
+def test_figures_in_prose_are_computed(notebook):
+    """Markdown holds no measured number: no decimal, no percentage, outside code and formulas."""
+    for cell in notebook.cells:
+        if cell.cell_type != "markdown":
+            continue
+        prose = re.sub(r"\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\]\([^)]*\)", "", cell.source, flags=re.S)
+        prose = re.sub(r"arXiv\s+\d{4}\.\d{5}", "", prose)
+        for number in EXERCISES:
+            prose = re.sub(rf"(?<![\d.]){re.escape(number)}(?![\d.]*\d)", "", prose)
+        found = re.findall(r"\d+\.\d+|\d+\s?%", prose)
+        assert not found, f"{found} in: {cell.source[:80]}"
+
+
+def test_each_exercise_has_its_stub_and_its_check(notebook, path):
+    number = str(int(path.stem[:2]))
+    wanted = {entry for entry in EXERCISES if entry.split(".")[0] == number}
+    found = set()
+    for cell in code_cells(notebook):
+        if "exercise" not in cell.metadata.get("tags", []):
+            assert "check(" not in cell.source
+            continue
+        name, checked = re.search(r'check\("([\d.]+)", (\w+)\)', cell.source).groups()
+        assert (
+            f"def {EXERCISES[name].solution.__name__}(" in cell.source
+            and "return ..." in cell.source
+        )
+        assert checked == EXERCISES[name].solution.__name__
+        assert text_of(cell).startswith(f"[not tried yet] Exercise {name}") or (
+            f"[not tried yet] Exercise {name}" in text_of(cell)
+        )
+        found.add(name)
+    assert found == wanted
+
+
+def test_it_was_run_and_stored_without_error(notebook):
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    assert counts == list(range(1, len(counts) + 1)), "run it top to bottom: make notebooks"
+    for cell in code_cells(notebook):
+        assert not any(output.output_type == "error" for output in cell.outputs)
+        assert not any(output.get("name") == "stderr" for output in cell.outputs), cell.source
+
+
+def test_it_is_stored_small_with_ids_and_without_widget_state(notebook, path):
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
+    assert "widgets" not in notebook.metadata
+    assert path.stat().st_size < 1_000_000
+
+
+def test_a_marker_is_the_whole_comment(notebook):
+    """nbval reads a marker only if nothing else stands in its line."""
+    for cell in code_cells(notebook):
+        for line in cell.source.splitlines():
+            if "NBVAL" in line:
+                assert re.fullmatch(r"# NBVAL_[A-Z_]+", line), line
+
+
+def test_ignored_outputs_are_followed_by_an_assertion(notebook):
+    """What nbval does not compare is asserted with a margin, before the notebook ends."""
+    sources = [cell.source for cell in code_cells(notebook)]
+    ignored = [i for i, s in enumerate(sources) if "NBVAL_IGNORE_OUTPUT" in s]
+    trained = [i for i in ignored if "train" in sources[i] or "curve" in sources[i]]
+    for i in trained:
+        assert any("assert" in source for source in sources[i + 1 :])

@@ -1,0 +1,30 @@
+"""A copy of each notebook with every exercise solved runs through, and every check says right."""
+
+import inspect
+import re
+
+import nbformat
+
+from grpo_mini.course.checker import find
+from tests.notebooks.refresh import execute
+
+
+def solved(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook with the solutions in place of the stubs."""
+    copy = nbformat.from_dict(notebook)
+    for cell in copy.cells:
+        if "exercise" in cell.metadata.get("tags", []):
+            number = re.search(r'check\("([\d.]+)"', cell.source)[1]
+            answer = inspect.getsource(find(number).solution)
+            cell.source = f"{answer}\n\n{cell.source[cell.source.index('check(') :]}"
+    return copy
+
+
+def test_every_check_of_a_solved_notebook_says_right(notebook, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRPO_MINI_PROGRESS", str(tmp_path / "progress.json"))
+    copy = solved(notebook)
+    execute(copy)
+    for cell in copy.cells:
+        if "exercise" in cell.metadata.get("tags", []):
+            results = [o.data["text/plain"] for o in cell.outputs if "data" in o]
+            assert results[-1].startswith("[right]"), cell.source
