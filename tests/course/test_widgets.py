@@ -1,0 +1,270 @@
+"""Widgets without a browser: every control through its range, every number the module's."""
+
+import itertools
+import re
+
+import ipywidgets
+import pytest
+import torch
+
+from grpo_mini.advantages import compute_relative_rewards, gae, leave_one_out, standardize
+from grpo_mini.course import predictions, widgets
+from grpo_mini.course.widgets.base import Lab
+from grpo_mini.losses import clipped_surrogate, kl_penalty, token_weights
+
+LABS = [getattr(widgets, name) for name in widgets.__all__]
+
+
+def ends(control) -> list:
+    """The corners and a middle of a control's range."""
+    if isinstance(control, ipywidgets.Dropdown):
+        return list(control.options)
+    if isinstance(control, ipywidgets.Checkbox):
+        return [False, True]
+    middle = control.min + round((control.max - control.min) / control.step / 2) * control.step
+    return [control.min, middle, control.max]
+
+
+def whole_range(control) -> list:
+    if isinstance(control, ipywidgets.Dropdown | ipywidgets.Checkbox):
+        return ends(control)
+    number = round((control.max - control.min) / control.step)
+    stride = max(1, number // 12)
+    return [control.min + i * control.step for i in range(0, number + 1, stride)] + [control.max]
+
+
+@pytest.fixture
+def without_pictures(monkeypatch):
+    """Drawing is tested apart; here the numbers and the sentences count."""
+    monkeypatch.setattr(Lab, "render", lambda self: b"")
+
+
+@pytest.mark.parametrize("kind", LABS)
+def test_every_control_moves_through_its_whole_range(kind, without_pictures):
+    lab = kind()
+    for control in lab.controls.values():
+        start = control.value
+        for value in whole_range(control):
+            control.value = value
+            assert "nan" not in lab.words.value.lower(), lab.state
+            assert lab.numbers == kind.compute(lab.state)
+        control.value = start
+
+
+@pytest.mark.parametrize("kind", LABS)
+def test_every_pair_of_corners_is_drawn(kind):
+    """Each two controls in their corners at once: nothing raises, the picture has its size."""
+    lab = kind()
+    names = [name for name in lab.controls if not re.fullmatch(r"r([3-9]|1\d)", name)]
+    seen = 0
+    for first, second in itertools.combinations(names, 2):
+        for a, b in ((0, 0), (-1, -1), (0, -1)):
+            lab.set(**{first: ends(lab.controls[first])[a], second: ends(lab.controls[second])[b]})
+            assert lab.picture.value[:4] == b"\x89PNG"
+            seen += 1
+        lab.reset()
+        if seen > 60:
+            break
+
+
+@pytest.mark.parametrize("kind", LABS)
+def test_a_change_changes_picture_and_sentence_and_reset_brings_both_back(kind):
+    lab = kind()
+    before = lab.picture.value, lab.words.value
+    control = next(iter(lab.controls.values()))
+    control.value = ends(control)[-1] if control.value != ends(control)[-1] else ends(control)[0]
+    assert lab.picture.value != before[0] and lab.words.value != before[1]
+    lab.reset()
+    assert (lab.picture.value, lab.words.value) == before
+
+
+@pytest.mark.parametrize("kind", LABS)
+def test_each_preset_is_a_state_of_its_own(kind, without_pictures):
+    lab = kind()
+    states = {}
+    for name in lab.presets:
+        lab.preset(name)
+        states[name] = str(lab.state)
+    assert len(set(states.values())) == len(states) >= 3
+
+
+@pytest.mark.parametrize("kind", LABS)
+def test_the_controls_of_the_view_are_all_there_and_named(kind):
+    lab = kind()
+    labels = [control.description for control in lab.controls.values()]
+    assert all(labels) and len(set(labels)) == len(labels)
+    assert lab.title and lab.question.startswith("Predict")
+
+
+@pytest.mark.parametrize("kind", LABS)
+def test_the_static_view_has_picture_and_sentence(kind):
+    lab = kind()
+    bundle = lab._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert "<img alt=" in bundle["text/html"] and "data:image/png;base64," in bundle["text/html"]
+    assert kind.sentence(lab.numbers) in bundle["text/html"]
+
+
+def test_an_exception_in_a_callback_is_not_swallowed(monkeypatch):
+    """The planted one: a test that moves a control would see it."""
+    lab = widgets.GroupSize()
+
+    def broken(state):
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(lab, "compute", broken)
+    with pytest.raises(ZeroDivisionError, match="planted"):
+        lab.controls["p"].value = 0.77
+
+
+def test_an_unknown_control_is_refused():
+    with pytest.raises(ValueError, match="no control {'q'}; there are: p, group_size"):
+        widgets.GroupSize().set(q=1)
+
+
+# ---------------------------------------------------------------------------- whose numbers
+
+
+def start(kind, **values) -> dict:
+    return predictions.numbers(kind, **values)
+
+
+@pytest.mark.parametrize("size", [2, 4, 16])
+@pytest.mark.parametrize("scale", ["none", "group std (ddof 1)", "group std (ddof 0)"])
+def test_the_mixer_shows_the_modules_relative_rewards(size, scale):
+    values = {f"r{i}": (i * 37 % 11) / 4 - 1 for i in range(1, 17)}
+    shown = start(widgets.AdvantageMixer, group_size=size, scale=scale, relative_weight=0.5,
+                  baseline_weight=0.3, **values)  # fmt: skip
+    rewards = torch.tensor([values[f"r{i}"] for i in range(1, size + 1)])
+    expected, _ = compute_relative_rewards(
+        rewards, size, scale != "none", 0 if "0" in scale else 1,
+        relative_reward_weight=0.5, baseline_reward_weight=0.3,
+    )  # fmt: skip
+    assert shown["advantages"] == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_the_mixer_shows_leave_one_out_batch_mean_critic_and_none():
+    rewards = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    found = {
+        name: start(widgets.AdvantageMixer, scale="none", baseline=name)["advantages"]
+        for name in ("leave-one-out", "batch mean", "critic V", "none")
+    }
+    assert found["leave-one-out"] == pytest.approx(leave_one_out(rewards, 4).tolist())
+    assert found["batch mean"] == pytest.approx((rewards - 0.5).tolist())  # with a group of 3 of 4
+    assert found["critic V"] == pytest.approx((rewards - 0.5).tolist())
+    assert found["none"] == rewards.tolist()
+
+
+def test_the_mixers_scale_without_the_groups_mean_is_the_groups_std():
+    shown = start(widgets.AdvantageMixer, baseline="none")["advantages"]
+    rewards = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    assert shown == pytest.approx((rewards / rewards.std()).tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_equal_rewards_have_no_advantage_in_the_mixer(value):
+    equal = {f"r{i}": value for i in range(1, 17)}
+    for scale in ("none", "group std (ddof 1)"):
+        shown = start(widgets.AdvantageMixer, group_size=16, scale=scale, **equal)
+        assert shown["silent"] and shown["advantages"] == [0.0] * 16
+
+
+def test_the_stack_shows_the_factor_of_silent_groups():
+    for silent in (0, 1, 5, 9):
+        shown = start(widgets.NormalisationStack, batch=True, silent=silent)
+        share = shown["silent_share"]
+        assert share == pytest.approx(silent / (silent + 3))
+        # ddof 1 inside the group, 0 in the batch: the factor is theirs times 1 / sqrt(1 - f).
+        expected = (8 / 7) ** 0.5 / (1 - share) ** 0.5
+        assert shown["factor"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_stack_stages_are_the_modules():
+    shown = start(widgets.NormalisationStack, std=False, batch=True, silent=0)
+    rewards = torch.tensor([[1.0] * k + [0.0] * (8 - k) for k in (7, 4, 1)]).flatten()
+    centred, _ = compute_relative_rewards(rewards, 8, normalize=False)
+    expected = standardize(centred).tolist()
+    assert [v for row in shown["advantages"] for v in row] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("size", [2, 4, 16, 32])
+def test_group_size_agrees_with_theory(p, size):
+    shown = start(widgets.GroupSize, p=p, group_size=size)
+    assert shown["silent"] == pytest.approx(p**size + (1 - p) ** size, abs=1e-9)
+    assert shown["noise"] == pytest.approx((p * (1 - p) / size) ** 0.5, abs=1e-6)
+    assert shown["shrinkage"] == pytest.approx((size - 1) / size if 0 < p < 1 else 1, abs=1e-5)
+
+
+@pytest.mark.parametrize(("size", "ratio"), [(2, 1.00), (4, 1.07), (8, 1.41), (16, 1.93)])
+def test_difficulty_agrees_with_the_literature(size, ratio):
+    """w(.01) / w(.5), by enumeration in the derivation that the course quotes."""
+    weight = widgets.difficulty.weight
+    assert weight(0.01, size, True) / weight(0.5, size, True) == pytest.approx(ratio, abs=0.006)
+    assert weight(0.01, size, False) == pytest.approx((size - 1) / size, abs=1e-5)
+
+
+def test_length_shows_the_modules_weights():
+    shown = start(widgets.Length, first=3, second=5)
+    mask = torch.tensor([[1.0, 1, 1, 0, 0], [1.0, 1, 1, 1, 1]])
+    for mode in ("sequence", "token", "constant"):
+        expected = token_weights(mask, mode, 64)
+        assert shown["token"][mode] == pytest.approx(expected[:, 0].tolist())
+        assert shown["total"][mode] == pytest.approx(expected.sum(dim=1).tolist())
+
+
+def test_gae_explorer_shows_the_modules_gae():
+    shown = start(widgets.GAEExplorer, gamma=0.9, lam=0.5, error=0.3, reward=-0.5)
+    rewards = torch.zeros(1, 8)
+    rewards[0, -1] = -0.5
+    values = torch.tensor([shown["values"]])
+    expected, _ = gae(rewards, values, torch.ones(1, 8), 0.9, 0.5)
+    assert shown["advantages"] == pytest.approx(expected[0].tolist(), abs=1e-6)
+    assert shown["flat"] == [-1.0] * 8
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "pull"),
+    [(1.5, 1.0, 0.0), (0.5, 1.0, 0.5), (0.5, -1.0, 0.0), (1.5, -1.0, -1.5), (1.0, 0.0, 0.0)],
+)
+def test_clip_explorer_is_right_in_all_four_cells(ratio, advantage, pull):
+    shown = start(widgets.ClipExplorer, ratio=ratio, advantage=advantage)
+    assert shown["pull"] == pytest.approx(pull, abs=1e-6)
+    loss = clipped_surrogate(torch.tensor([ratio]).log(), torch.zeros(1), torch.tensor([advantage]))
+    assert shown["here"] == pytest.approx(-loss.item(), abs=1e-6)
+
+
+def test_kl_explorer_shows_the_modules_estimators_and_their_gradients():
+    shown = start(widgets.KLEstimators)
+    pi = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64).log_softmax(0)
+    ref = torch.tensor([-0.5, 0.5, 0.0], dtype=torch.float64).log_softmax(0)
+    for name in ("k1", "k2", "k3"):
+        assert shown["mean"][name] == pytest.approx((pi.exp() @ kl_penalty(pi, ref, name)).item())
+    assert shown["gradient"]["k1"] == pytest.approx([0, 0, 0], abs=1e-12)
+    assert shown["gradient"]["k2"] == pytest.approx(shown["gradient"]["KL(pi||ref)"])
+    assert shown["gradient"]["k3"] == pytest.approx(shown["gradient"]["KL(ref||pi)"])
+
+
+# ---------------------------------------------------------------------------- predictions
+
+RIGHT = {"5.1": 1, "5.2": 1, "5.3": 0, "5.4": 0, "5.5": 2, "5.6": 1, "5.7": 2, "5.8": 1}
+
+
+@pytest.mark.parametrize("number", predictions.QUESTIONS)
+def test_the_verdict_comes_from_the_widgets_numbers(number):
+    assert predictions.QUESTIONS[number].verdict()[0] == RIGHT[number]
+
+
+@pytest.mark.parametrize("number", predictions.QUESTIONS)
+def test_committing_gives_the_verdict_once(number):
+    question = predictions.predict(number)
+    assert "Choose first" in question.commit()
+    assert question.committed is None
+    wrong = (RIGHT[number] + 1) % 3
+    assert "Not quite: " in question.commit(wrong) and question.options.disabled
+    assert "<b>Yes.</b>" in predictions.predict(number).commit(RIGHT[number])
+
+
+def test_an_unknown_question_is_refused():
+    with pytest.raises(ValueError, match="no question '9.9'"):
+        predictions.predict("9.9")
