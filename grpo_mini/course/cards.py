@@ -13,6 +13,8 @@ COLOURS = {
     "right": "#009E73",
     "wrong": "#D55E00",
     "not tried yet": "#999999",
+    "ok": "#009E73",
+    "problem": "#D55E00",
     "note": "#0072B2",
 }
 
@@ -22,7 +24,7 @@ class Card:
     """A small box with a title and a few lines of text.
 
     Attributes:
-        status: "right", "wrong", "not tried yet" or "note".
+        status: "right", "wrong", "not tried yet", "ok", "problem", or "note", which is not shown.
         title: one line.
         lines: text; words between backticks are set as code.
         code: source to show under the lines, or None.
@@ -43,6 +45,7 @@ class Card:
         def marked(text: str) -> str:
             return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text, quote=False))
 
+        status = "" if self.status == "note" else self.status
         lines = "".join(f"<div>{marked(line)}</div>" for line in self.lines)
         code = ""
         if self.code is not None:
@@ -50,7 +53,7 @@ class Card:
         return (
             f"<div style='border-left:6px solid {COLOURS[self.status]};padding:6px 12px;"
             f"margin:4px 0;line-height:1.5'><b>{marked(self.title)}</b> "
-            f"<span style='color:{COLOURS[self.status]}'>{self.status}</span>{lines}{code}</div>"
+            f"<span style='color:{COLOURS[self.status]}'>{status}</span>{lines}{code}</div>"
         )
 
 
@@ -72,7 +75,8 @@ def table(rows: list[dict[str, object]]) -> HTML:
 
     def cell(value: object) -> str:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        text = f"{value:.3f}" if isinstance(value, float) else str(value)
+        # Adding 0.0 makes a plain 0 of -0.0, which depends on the machine.
+        text = f"{round(value, 3) + 0.0:.3f}" if isinstance(value, float) else str(value)
         side = "right" if is_number else "left"
         return f"<td style='text-align:{side}'>{html.escape(text, quote=False)}</td>"
 

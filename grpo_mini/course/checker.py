@@ -211,7 +211,7 @@ def check(number: str, answer: Callable) -> Card:
     if not callable(answer):
         return Card(
             "wrong", title, (f"Hand over the function itself, not {_short(answer)}, a "
-                             f"`{type(answer).__name__}`: `check({number!r}, name)`",)
+                             f'`{type(answer).__name__}`: `check("{number}", name)`',)
         )  # fmt: skip
     results = run(entry, answer)
     if results[-1].error is None and (results[-1].value is ... or results[-1].value is None):
@@ -219,7 +219,7 @@ def check(number: str, answer: Callable) -> Card:
             return Card("wrong", title, ("For one of the cases it returns nothing.",))
         if results[-1].value is None and not _is_stub(answer):
             return Card("wrong", title, ("It returns nothing: is the `return` missing?",))
-        lines = (f"Stuck? `hint({number!r})` helps in three steps.",)
+        lines = (f'Stuck? `hint("{number}")` helps in three steps.',)
         return Card("not tried yet", title, lines)
     because = _verdict(entry, results)
     if because is None:
@@ -392,7 +392,7 @@ def progress() -> Card:
     done = _remembered() | _progress.done
     lines = []
     for notebook in sorted({number.split(".")[0] for number in EXERCISES}, key=int):
-        numbers = [n for n in EXERCISES if n.split(".")[0] == notebook]
+        numbers = sorted(n for n in EXERCISES if n.split(".")[0] == notebook)
         marks = "  ".join(f"{n} {'✓' if n in done else '·'}" for n in numbers)
         lines.append(f"Notebook {int(notebook):02d}: {marks}")
     status = "right" if len(done) == len(EXERCISES) else "note"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ..plots import style
 
@@ -57,6 +58,8 @@ def lines(
         look = LOOKS[i] if markers else {**LOOKS[i], "marker": ""}
         axes.plot(x, values, label=name, markersize=5, linewidth=2, **look)
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    if all(isinstance(place, int) for place in x):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(series) > 1:
         axes.legend(fontsize=10, frameon=False)
 

@@ -3,6 +3,7 @@
 import ast
 import difflib
 import html
+import textwrap
 from pathlib import Path
 
 from IPython.display import HTML
@@ -37,26 +38,28 @@ REMARKS = {
 
 def pieces(file: str) -> dict[str, str]:
     """Source of a file, cut into imports, configuration and methods, without docstrings."""
-    tree = ast.parse((PACKAGE / file).read_text())
+    source = (PACKAGE / file).read_text()
+    tree = ast.parse(source)
     found = {"imports": "", "Config": ""}
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
-            found["imports"] += ast.unparse(node) + "\n"
+            found["imports"] += _text(source, node) + "\n"
+        elif isinstance(node, ast.ClassDef) and node.name.endswith("Config"):
+            found["Config"] = _text(source, node)
         elif isinstance(node, ast.ClassDef):
-            _drop_docstring(node)
-            if node.name.endswith("Config"):
-                found["Config"] = ast.unparse(node)
-                continue
-            for method in node.body:
-                if isinstance(method, ast.FunctionDef):
-                    _drop_docstring(method)
-                    found[method.name] = ast.unparse(method)
+            methods = (method for method in node.body if isinstance(method, ast.FunctionDef))
+            found |= {method.name: _text(source, method) for method in methods}
     return found
 
 
-def _drop_docstring(node: ast.ClassDef | ast.FunctionDef) -> None:
-    if ast.get_docstring(node) is not None:
-        node.body = node.body[1:]
+def _text(source: str, node: ast.stmt) -> str:
+    """The lines of a node as they are written, without its docstring."""
+    lines = source.splitlines()
+    skipped = range(0)
+    if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+        skipped = range(node.body[0].lineno, node.body[0].end_lineno + 1)
+    kept = [lines[i - 1] for i in range(node.lineno, node.end_lineno + 1) if i not in skipped]
+    return textwrap.dedent("\n".join(kept))
 
 
 def differing() -> list[str]:
@@ -72,13 +75,16 @@ def show_diff(*names: str) -> HTML:
     for name in names or differing():
         old, new = ppo.get(name, "").splitlines(), grpo.get(name, "").splitlines()
         lines = [line for line in difflib.ndiff(old, new) if not line.startswith("?")]
+        if difflib.SequenceMatcher(None, old, new).ratio() < 0.5:  # one after the other
+            lines = [f"- {line}" for line in old] + [f"+ {line}" for line in new]
         body = "".join(_line(line) for line in lines)
         remark = html.escape(REMARKS.get(name, ""), quote=False)
         for _ in range(remark.count("`") // 2):  # pairs of backticks
             remark = remark.replace("`", "<code>", 1).replace("`", "</code>", 1)
         blocks.append(
             f"<div style='margin:12px 0'><b><code>{name}</code></b>. {remark}"
-            f"<pre style='margin:4px 0;line-height:1.35;overflow-x:auto'>{body}</pre></div>"
+            f"<pre style='margin:4px 0;line-height:1.35;overflow-x:auto;"
+            f"font-family:monospace'>{body}</pre></div>"
         )
     return HTML("".join(blocks))
 
@@ -86,4 +92,8 @@ def show_diff(*names: str) -> HTML:
 def _line(line: str) -> str:
     colour = {"-": "#D55E00", "+": "#0072B2"}.get(line[0])
     text = html.escape(line, quote=False)
-    return f"<span style='color:{colour}'>{text}</span>\n" if colour else f"{text}\n"
+    return (
+        f"<span style='color:{colour};font-family:monospace'>{text}</span>\n"
+        if colour
+        else f"{text}\n"
+    )

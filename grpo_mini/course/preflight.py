@@ -69,5 +69,5 @@ def preflight(model: str | Path = TINY_QWEN) -> Card:
     except (OSError, ValueError) as error:
         note(False, f"the model {str(model)!r} does not load", str(error))
     if problems:
-        return Card("wrong", f"Preflight: {len(problems)} to mend", tuple(lines))
-    return Card("right", "Preflight: all is well", tuple(lines))
+        return Card("problem", f"Preflight: {len(problems)} to mend", tuple(lines))
+    return Card("ok", "Preflight: all is well", tuple(lines))

@@ -112,7 +112,7 @@ def test_a_function_that_raises_gets_a_card_with_its_line(number):
 @pytest.mark.parametrize("never", [loops, loops_and_catches])
 def test_a_function_that_never_returns_gets_a_card(never, monkeypatch):
     monkeypatch.setattr("grpo_mini.course.checker.run.__defaults__", (0.3,))
-    card = check("4.3", never)
+    card = check("4.2", never)
     assert card.status == "wrong" and "did not return within" in card.lines[0]
 
 
@@ -131,15 +131,15 @@ def test_a_function_that_changes_its_inputs_gets_a_card():
         ("1.3", lambda log_probs, mask: [1.0, 2.0], "returns a `list`, not a tensor of shape [2]"),
         ("1.3", lambda log_probs, mask: log_probs, "shape [2, 4], the result has shape [2]"),
         ("1.3", lambda log_probs, mask: log_probs.sum(1).double(), "returns `torch.float64`"),
-        ("4.3", lambda p, group_size: torch.tensor(0.5), "a tensor, not a plain number"),
-        ("4.3", lambda p, group_size: "0.5", "returns a `str`, not a number"),
+        ("4.2", lambda p, group_size: torch.tensor(0.5), "a tensor, not a plain number"),
+        ("4.2", lambda p, group_size: "0.5", "returns a `str`, not a number"),
         ("3.3", lambda log_probs, ref_log_probs: log_probs, "not a list of 3"),
         ("3.3", lambda log_probs, ref_log_probs: (log_probs,), "returns 1 values, not 3"),
-        ("2.2", lambda log_probs, advantages: -(advantages * log_probs.detach()).mean(),
+        ("2.3", lambda log_probs, advantages: -(advantages * log_probs.detach()).mean(),
          "no gradient flows"),
-        ("4.3", lambda: 0.5, "raised `TypeError"),
-        ("4.3", 0.5, "Hand over the function itself"),
-        ("4.3", lambda p, group_size: float("nan"), "It gives nan"),
+        ("4.2", lambda: 0.5, "raised `TypeError"),
+        ("4.2", 0.5, "Hand over the function itself"),
+        ("4.2", lambda p, group_size: float("nan"), "It gives nan"),
         ("2.4", lambda log_probs: 3, "has to return a tensor of shape [4]"),
     ],
 )  # fmt: skip
@@ -153,11 +153,11 @@ def test_a_function_without_return_is_told_so():
     def answer(p, group_size):
         p**group_size
 
-    assert "is the `return` missing" in check("4.3", answer).lines[0]
+    assert "is the `return` missing" in check("4.2", answer).lines[0]
 
 
 def test_an_unknown_wrong_answer_shows_the_first_difference_and_the_inputs():
-    card = check("4.2", lambda rewards, group_size: rewards * 0 + 7)
+    card = check("4.3", lambda rewards, group_size: rewards * 0 + 7)
     assert card.lines[0] == "At index [0] it gives 7, right is 1."
     assert "rewards=[1.0, 0.0, 0.0, 0.0], group_size=4" in card.lines[1]
 
@@ -166,7 +166,7 @@ def test_a_right_value_with_a_wrong_gradient_is_wrong():
     def answer(log_probs, advantages):
         return -(advantages * (2 * log_probs - log_probs.detach())).mean()
 
-    card = check("2.2", answer)
+    card = check("2.3", answer)
     assert card.status == "wrong" and "the gradient is not" in card.lines[0]
 
 
@@ -189,22 +189,22 @@ def test_the_solution_card_shows_answer_and_module(number):
 
 def test_progress_is_remembered_in_a_file(tmp_path, monkeypatch):
     assert f"0 of {len(NUMBERS)}" in progress().title
-    check("4.3", EXERCISES["4.3"].solution)
-    check("4.2", EXERCISES["4.2"].mistakes[0].answer)
-    assert json.loads((tmp_path / "progress.json").read_text()) == ["4.3"]
+    check("4.2", EXERCISES["4.2"].solution)
+    check("4.3", EXERCISES["4.3"].mistakes[0].answer)
+    assert json.loads((tmp_path / "progress.json").read_text()) == ["4.2"]
     monkeypatch.setattr("grpo_mini.course.checker._progress.done", set())  # a new kernel
     card = progress()
-    assert f"1 of {len(NUMBERS)}" in card.title and "4.3 ✓" in " ".join(card.lines)
+    assert f"1 of {len(NUMBERS)}" in card.title and "4.2 ✓" in " ".join(card.lines)
 
 
 @pytest.mark.parametrize("content", ["", "{", "3", '["nonsense"]'])
 def test_a_damaged_progress_file_loses_nothing_that_cannot_be_solved_again(tmp_path, content):
     (tmp_path / "progress.json").write_text(content)
     assert f"0 of {len(NUMBERS)}" in progress().title
-    check("4.3", EXERCISES["4.3"].solution)
+    check("4.2", EXERCISES["4.2"].solution)
     assert f"1 of {len(NUMBERS)}" in progress().title
 
 
 def test_cards_escape_what_they_show():
-    card = check("1.5", lambda text, answer: "<b>" + text)
+    card = check("1.4", lambda text, answer: "<b>" + text)
     assert "<b>" not in card._repr_html_().replace("<b>Exercise", "")

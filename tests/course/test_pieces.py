@@ -39,12 +39,12 @@ def test_a_table_aligns_numbers_and_escapes_text():
 
 def test_preflight_is_green_here():
     card = preflight()
-    assert card.status == "right", card
+    assert card.status == "ok", card
 
 
 def test_preflight_says_what_to_do_about_a_missing_model(tmp_path):
     card = preflight(tmp_path / "nothing")
-    assert card.status == "wrong"
+    assert card.status == "problem"
     assert "PROBLEM" in card.lines[-1] and "hf download" in card.lines[-1]
 
 
@@ -52,7 +52,7 @@ def test_preflight_says_what_to_do_about_too_little_memory(monkeypatch):
     module = sys.modules["grpo_mini.course.preflight"]  # the name is the function too
     monkeypatch.setattr(module, "free_memory_mb", lambda: 100.0)
     card = preflight()
-    assert card.status == "wrong" and any("close other programs" in line for line in card.lines)
+    assert card.status == "problem" and any("close other programs" in line for line in card.lines)
 
 
 def test_the_toy_example_has_one_right_response_and_the_models_own_log_probs(tiny):

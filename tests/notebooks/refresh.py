@@ -27,8 +27,10 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
     for cell in notebook.cells:
         kept = {name: cell.metadata[name] for name in ("tags",) if name in cell.metadata}
         cell.metadata = nbformat.from_dict(kept)
-        for output in cell.get("outputs", []):
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+        for output in list(cell.get("outputs", [])):
+            view = output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            if view and "text/html" not in output.data:  # a progress bar, stuck at its start
+                cell.outputs.remove(output)
 
 
 if __name__ == "__main__":

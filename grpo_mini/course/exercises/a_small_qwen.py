@@ -199,7 +199,7 @@ def _pass_cases():
 
 
 exercise(
-    number="1.4",
+    number="1.5",
     title="unbiased pass@k",
     solution=pass_at_k,
     cases=_pass_cases,
@@ -261,7 +261,7 @@ def _verifier_cases():
 
 
 exercise(
-    number="1.5",
+    number="1.4",
     title="a verifier that cannot be cheated",
     solution=reward,
     cases=_verifier_cases,

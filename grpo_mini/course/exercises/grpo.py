@@ -102,7 +102,7 @@ def leave_one_out(rewards, group_size):
 
 
 exercise(
-    number="4.2",
+    number="4.3",
     title="leave-one-out",
     solution=leave_one_out,
     cases=_reward_cases,
@@ -145,7 +145,7 @@ def silent_probability(p, group_size):
 
 
 exercise(
-    number="4.3",
+    number="4.2",
     title="how often a group is silent",
     solution=silent_probability,
     cases=lambda: [

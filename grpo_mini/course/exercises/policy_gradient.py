@@ -70,7 +70,7 @@ def _reinforce_cases():
 
 
 exercise(
-    number="2.2",
+    number="2.3",
     title="the REINFORCE loss",
     solution=reinforce_loss,
     cases=_reinforce_cases,
@@ -110,7 +110,7 @@ def best_baseline(probs, rewards):
 
 
 exercise(
-    number="2.3",
+    number="2.2",
     title="the best constant baseline",
     solution=best_baseline,
     cases=_policy_cases,

@@ -8,16 +8,20 @@ import ipywidgets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-WIDTH, HEIGHT, DPI = 9.0, 3.5, 96
-LABEL = {"description_width": "170px"}
-WIDE = ipywidgets.Layout(width="440px")
+WIDTH, HEIGHT, DPI = 8.6, 3.4, 96
+LABEL = {"description_width": "150px"}
+WIDE = ipywidgets.Layout(width="390px")
+COLUMNS = "repeat(2, 400px)"
 
 
 def slider(label: str, value: float, low: float, high: float, step: float) -> ipywidgets.Widget:
     """A slider for whole numbers if all of its numbers are whole, else for decimals."""
     whole = all(isinstance(number, int) for number in (value, low, high, step))
     kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
-    return kind(value, min=low, max=high, step=step, description=label, style=LABEL, layout=WIDE)
+    return kind(
+        value, min=low, max=high, step=step, description=label, tooltip=label, style=LABEL,
+        layout=WIDE,
+    )  # fmt: skip
 
 
 def choice(label: str, value: str, options: tuple[str, ...]) -> ipywidgets.Dropdown:
@@ -94,7 +98,7 @@ class Lab:
         """How the controls are arranged: two columns."""
         return ipywidgets.GridBox(
             list(self.controls.values()),
-            layout=ipywidgets.Layout(grid_template_columns="repeat(2, 450px)"),
+            layout=ipywidgets.Layout(grid_template_columns=COLUMNS),
         )
 
     # ------------------------------------------------------------------ what happens

@@ -4,7 +4,7 @@ import ipywidgets
 import torch
 
 from ...advantages import compute_relative_rewards, leave_one_out, standardize
-from .base import Lab, choice, slider
+from .base import COLUMNS, Lab, choice, flag, slider
 from .looks import axes_of, signed_bars
 
 BASELINES = ("none", "batch mean", "group mean", "leave-one-out", "critic V")
@@ -65,7 +65,7 @@ class AdvantageMixer(Lab):
             "group_size": slider("group size G", 4, 2, MOST, 1),
             "baseline": choice("baseline", "group mean", BASELINES),
             "scale": choice("divide by", "group std (ddof 1)", SCALES),
-            "batch": ipywidgets.Checkbox(False, description="standardise the batch"),
+            "batch": flag("standardise the batch", False),
             "value": slider("critic V", 0.5, 0.0, 1.0, 0.05),
             "relative_weight": slider("weight of relative", 1.0, 0.0, 2.0, 0.1),
             "baseline_weight": slider("weight of baseline", 0.0, 0.0, 1.0, 0.1),
@@ -74,14 +74,14 @@ class AdvantageMixer(Lab):
             controls[f"r{i}"] = ipywidgets.FloatSlider(
                 float(i == 1), min=-1.0, max=3.0, step=0.05, description=f"r{i}",
                 orientation="vertical", layout=ipywidgets.Layout(width="50px", height="150px"),
-                readout_format=".2f",
+                readout_format=".2f", tooltip=f"reward {i}",
             )  # fmt: skip
         return controls
 
     def layout(self):
         above = [c for n, c in self.controls.items() if n not in _REWARDS]
         self._rewards = [self.controls[name] for name in _REWARDS]
-        grid = ipywidgets.Layout(grid_template_columns="repeat(2, 450px)")
+        grid = ipywidgets.Layout(grid_template_columns=COLUMNS)
         return ipywidgets.VBox(
             [ipywidgets.GridBox(above, layout=grid), ipywidgets.HBox(self._rewards)]
         )
