@@ -28,7 +28,7 @@ class ClipExplorer(Lab):
         "up, wrong way": {"ratio": 0.6, "advantage": 1.0},
         "down, far enough": {"ratio": 0.6, "advantage": -1.0},
         "down, wrong way": {"ratio": 1.5, "advantage": -1.0},
-        "DAPO": {"high": 0.28},
+        "DAPO": {"high": 0.28, "ratio": 1.24},
     }
 
     def make_controls(self):
