@@ -19,6 +19,8 @@ from .widgets import (
     Length,
     NormalisationStack,
 )
+from .widgets.board import TrainingBoard
+from .widgets.microscope import RolloutMicroscope
 
 __all__ = [
     "TOY",
@@ -32,6 +34,8 @@ __all__ = [
     "KLEstimators",
     "Length",
     "NormalisationStack",
+    "RolloutMicroscope",
+    "TrainingBoard",
     "check",
     "figures",
     "hint",

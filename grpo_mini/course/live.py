@@ -22,8 +22,8 @@ def train_live(trainer: Trainer, steps: int, every: float = 1.0) -> list[dict]:
     Returns:
         The trainer's history. Interrupting the kernel stops after the running step.
     """
-    status = display(HTML(_status(0, steps, 0.0, trainer)), display_id=True)
-    picture = display(Image(_picture(trainer)), display_id=True)
+    status = display(HTML(progress_html(trainer, 0, steps)), display_id=True)
+    picture = display(Image(training_picture(trainer)), display_id=True)
     first, start, drawn = trainer.step, time.perf_counter(), 0.0
 
     def redraw(row: dict) -> None:
@@ -31,23 +31,27 @@ def train_live(trainer: Trainer, steps: int, every: float = 1.0) -> list[dict]:
         now, done = time.perf_counter(), trainer.step - first
         if now - drawn >= every or done == steps:
             drawn = now
-            status.update(HTML(_status(done, steps, now - start, trainer)))
-            picture.update(Image(_picture(trainer)))
+            status.update(HTML(progress_html(trainer, done, steps, now - start)))
+            picture.update(Image(training_picture(trainer)))
 
     return trainer.train(steps, on_step=redraw)
 
 
-def _status(done: int, steps: int, seconds: float, trainer: Trainer) -> str:
+def progress_html(trainer: Trainer, done: int, steps: int, seconds: float | None = None) -> str:
+    """A progress bar with its numbers in words."""
     name = type(trainer).__name__.removesuffix("Trainer")
-    left = f", about {seconds / done * (steps - done):.0f} s to go" if 0 < done < steps else ""
+    took = "" if seconds is None else f", {seconds:.0f} s"
+    if seconds and 0 < done < steps:
+        took += f", about {seconds / done * (steps - done):.0f} s to go"
     return (
-        f"<div>{name}: step {done} of {steps}, {seconds:.0f} s{left}</div>"
+        f"<div>{name}: step {done} of {steps}{took}</div>"
         f"<progress value='{done}' max='{steps}' style='width:60%' "
         f"aria-label='training progress'></progress>"
     )
 
 
-def _picture(trainer: Trainer) -> bytes:
+def training_picture(trainer: Trainer) -> bytes:
+    """Reward, share of thinking and length over the steps so far, as PNG."""
     figure = Figure(figsize=(11, 2.8), layout="constrained")
     rows = [row for row in trainer.history if row["step"] > 0]
     for axes, (metric, title) in zip(figure.subplots(1, 3), PANELS.items(), strict=True):

@@ -140,6 +140,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, what in (
         ("demo", "train GRPO and PPO from the same start; a table and a figure"),
         ("cost", "measure memory and seconds of one GRPO and one PPO step"),
+        ("microscope", "train with GRPO and record rollouts, token by token"),
     ):
         commands.add_parser(name, help=what, add_help=False)
 

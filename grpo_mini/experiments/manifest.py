@@ -10,7 +10,9 @@ MADE_BY = {  # first match counts
     "tiny-qwen/*": "python -m grpo_mini warmstart --out data/tiny-qwen",
     "problems/*": "python -m grpo_mini warmstart --out data/tiny-qwen",
     "runs/demo/*": "python -m grpo_mini demo --out data/runs/demo",
+    "runs/microscope/*": "python -m grpo_mini microscope --out data/runs/microscope/grpo.jsonl",
     "runs/learning/*": "make runs",
+    "runs/tuning/*": "make runs",
 }
 HEADER = "| file | sha256 | made by |\n|---|---|---|\n"
 

@@ -1,0 +1,109 @@
+"""The rollout microscope on a run that is recorded here, and on the one that ships."""
+
+import json
+
+import pytest
+
+from grpo_mini.__main__ import main
+from grpo_mini.course import RolloutMicroscope
+from grpo_mini.course.widgets.microscope import RECORDED, tour
+from grpo_mini.support.record import read_run
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    path = tmp_path_factory.mktemp("microscope") / "run.jsonl"
+    assert (
+        main(["microscope", "--steps", "3", "--every", "2", "--prompts", "2", "--out", str(path)])
+        == 0
+    )
+    return path
+
+
+def test_a_recorded_step_holds_what_sampling_and_update_did(recorded):
+    header, rows = read_run(recorded)
+    assert [row["step"] for row in rows] == [1, 3] and header["commit"]
+    for row in rows:
+        assert len(row["groups"]) == 2
+        for group in row["groups"]:
+            advantages = [sample["advantage"] for sample in group["samples"]]
+            assert len(advantages) == 8 and abs(sum(advantages)) < 1e-2
+            for sample in group["samples"]:
+                assert len(sample["tokens"]) == len(sample["before"]) == len(sample["after"])
+                right = f"<answer>{group['answer']}</answer>" in "".join(sample["tokens"])
+                assert sample["reward"] == float(right) or not right
+                assert max(sample["before"]) <= 0 and max(sample["after"]) <= 1e-3
+
+
+def test_the_first_token_of_what_was_paid_becomes_more_likely():
+    """Summed over the shipped run: the update does what the advantages say."""
+    _, rows = read_run(RECORDED)
+    moved = {True: [], False: []}
+    for row in rows:
+        for group in row["groups"]:
+            for sample in group["samples"]:
+                if sample["advantage"]:
+                    change = sample["after"][0] - sample["before"][0]
+                    moved[sample["advantage"] > 0].append(change)
+    assert sum(moved[True]) / len(moved[True]) > sum(moved[False]) / len(moved[False])
+
+
+def test_every_step_prompt_and_sample_is_shown_as_recorded():
+    lab = RolloutMicroscope()
+    lab.render = lambda: b""
+    for step in lab.rows:
+        for prompt, sample in ((1, 1), (2, 8), (3, 4)):
+            lab.set(step=step, prompt=prompt, sample=sample)
+            shown = lab.rows[step][prompt - 1]["samples"][sample - 1]
+            assert lab.numbers["tokens"] == shown["tokens"]
+            change = [a - b for a, b in zip(shown["after"], shown["before"], strict=True)]
+            assert lab.numbers["changes"] == pytest.approx(change)
+            assert f"advantage {shown['advantage']:+.2f}" in lab.words.value
+
+
+def test_the_tour_has_five_moments_that_are_what_their_names_say():
+    lab = RolloutMicroscope()
+    assert len(lab.presets) == 5
+    found = {}
+    for name in lab.presets:
+        lab.preset(name)
+        found[name] = lab.numbers
+        assert lab.picture.value[:4] == b"\x89PNG"
+
+    def mine(name, what):
+        return found[name][what][found[name]["sample"] - 1]
+
+    assert mine("thinking pays", "advantages") > 0 and "<think>" in found["thinking pays"]["tokens"]
+    assert mine("a guess is punished", "advantages") < 0
+    assert (
+        mine("a lucky guess", "rewards") == 1 and "<think>" not in found["a lucky guess"]["tokens"]
+    )
+    assert mine("a slip while thinking", "rewards") == 0
+    assert len(set(found["a silent group"]["rewards"])) == 1
+    assert "silent" in lab.sentence(found["a silent group"])
+
+
+def test_numbers_appear_on_demand():
+    lab = RolloutMicroscope()
+    before = lab.picture.value
+    lab.controls["numbers"].value = True
+    assert lab.picture.value != before
+
+
+def test_a_tour_of_a_run_without_lucky_guesses_is_shorter():
+    sample = {
+        "tokens": ["<think>"],
+        "reward": 0.0,
+        "advantage": 0.0,
+        "before": [0.0],
+        "after": [0.0],
+    }
+    rows = {1: [{"samples": [sample, sample], "question": "1+1=", "answer": "2"}]}
+    assert list(tour(rows)) == ["a silent group"]
+
+
+def test_a_file_without_rollouts_is_refused(tmp_path):
+    path = tmp_path / "run.jsonl"
+    path.write_text(json.dumps({"run": {}}) + "\n" + json.dumps({"step": 1}) + "\n")
+    with pytest.raises(ValueError, match="holds no rollouts; make it with"):
+        RolloutMicroscope(path)
