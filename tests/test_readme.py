@@ -57,6 +57,27 @@ def test_the_figures_of_the_learning_runs_are_those_of_the_recorded_runs():
     assert [int(q) for q in quoted.groups()] == [math.ceil(slowest(0.70)), math.ceil(slowest(0.85))]
 
 
+def test_the_figures_of_ppo_are_those_of_the_recorded_runs():
+    from grpo_mini.support.record import read_run
+
+    def runs(name: str) -> list[list[dict]]:
+        return [read_run(p)[1] for p in sorted((ROOT / "data/runs/learning").glob(f"{name}-*"))]
+
+    def mean_at(step: int, name: str) -> float:
+        values = [
+            row["eval_accuracy"] for rows in runs(name) for row in rows if row["step"] == step
+        ]
+        assert len(values) == 10
+        return sum(values) / 10
+
+    reached = sum(any(r.get("eval_accuracy", 0) >= 0.70 for r in rows) for rows in runs("ppo"))
+    assert f"PPO reaches 0.70 in {reached} of 10 seeds" in TEXT
+    assert all(row["samples"] == 5120 for row in runs("ppo")[0] if row["step"] == 20)
+    quoted = re.search(r"ten seeds are ([\d.]+) for GRPO\s+and ([\d.]+) for PPO", TEXT)
+    found = [f"{mean_at(20, name):.2f}" for name in ("grpo", "ppo")]
+    assert list(quoted.groups()) == found
+
+
 def test_the_table_is_that_of_the_recorded_demo():
     from grpo_mini.experiments.demo import table
     from grpo_mini.models import TINY_QWEN

@@ -14,9 +14,9 @@ PACKAGE = Path(__file__).parents[1]
 REMARKS = {
     "imports": "PPO needs `gae`, `value_loss`, the `Critic` and a pass over the rollout to get "
     "its values. GRPO needs `compute_relative_rewards` and a test for silent groups.",
-    "Config": "Six options of PPO exist for the critic: its backbone, its learning rate, the "
-    "weight of its loss, `gamma`, `lam`. In their place stands `group_size`, with two ways to "
-    "rescale and mix.",
+    "Config": "Five options of PPO exist for the critic: its backbone, its learning rate, the "
+    "weight of its loss, `gamma`, `lam`. In their place stands `group_size`, "
+    "with three options to rescale and mix.",
     "__init__": "A second model and a second optimiser are gone. This is the memory that GRPO "
     "saves.",
     "models": "One model fewer to count, save and load.",
@@ -28,8 +28,8 @@ REMARKS = {
     "this is the price of the group.",
     "compute_values": "Gone: nobody asks a critic.",
     "compute_log_probs_and_values": "Gone: log-probs alone are enough.",
-    "compute_relative_rewards": "New: the mean of a prompt's other samples takes the critic's "
-    "place as the baseline.",
+    "compute_relative_rewards": "New: the mean of a prompt's samples, the own one included, "
+    "takes the critic's place.",
     "compute_advantages": "PPO: one advantage a token, by GAE. GRPO: one a response, the same for "
     "all of its tokens. Credit inside a response is given up here.",
     "compute_loss": "The critic's squared error is gone, and with it `vf_coef`.",

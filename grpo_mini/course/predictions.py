@@ -130,8 +130,9 @@ QUESTIONS = {
         "groups.",
     ),
     "5.6": Question(
-        "Groups of 2, with std. Compared with a prompt solved half of the time, a very hard one "
-        "(one in fifty) weighs …",
+        "Groups of 2. Every prompt has a pull of its own, p(1-p). On top of that: does dividing by "
+        "the std give a very hard prompt (solved one time in fifty) more, the same or less extra "
+        "weight than one solved half of the time?",
         ("more", "the same", "less"),
         _pairs,
         "A pair that is not silent always has one right and one wrong response, so it looks the "
@@ -143,7 +144,7 @@ QUESTIONS = {
         ("more", "the same", "less"),
         _long_response,
         "Each response has the same weight, shared out among its tokens. Long wrong answers get "
-        "away cheaply, which is how responses grow longer for no reason.",
+        "away cheaply, which Dr. GRPO (arXiv 2503.20783) blames for wrong responses that grow.",
     ),
     "5.8": Question(
         "PPO with lambda 0 and a critic that still says 0 everywhere. Which tokens learn from a "

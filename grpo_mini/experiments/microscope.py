@@ -7,6 +7,7 @@ the update, so that one can see what the update did to it.
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from torch import Tensor
@@ -71,7 +72,8 @@ def main(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
 
     trainer = RecordingTrainer(GRPOConfig(model_name=arguments.model, seed=arguments.seed))
-    header = {"prompts": arguments.prompts, "config": "GRPOConfig", **provenance()}
+    config = asdict(trainer.config) | {"model_name": Path(arguments.model).name}
+    header = {"algorithm": "GRPOTrainer", "config": config, **provenance()}
     lines = [json.dumps({"run": header})]
     for step in tqdm(range(1, arguments.steps + 1), desc="recording", unit="step"):
         questions = trainer.next_prompts()

@@ -17,7 +17,7 @@ METRICS = {
     "think_share": "share of responses that think first; rises if thinking pays",
     "length_mean": "response tokens, mean; rises with thinking, runaway growth is a warning",
     "truncated_share": "responses cut off without an end token; near 0, else raise max_new_tokens",
-    "policy_loss": "value of the surrogate; near 0 on-policy whatever is learned, so not a measure",
+    "policy_loss": "value of the surrogate; GRPO: near 0 on-policy, so no measure of learning",
     "entropy": "nats per token while sampling; falls slowly, near 0 means exploration is over",
     "kl": "estimated KL to the reference per token (only with kl_coef > 0); grows slowly",
     "clip_fraction": "share of tokens where clipping stops the gradient; 0 on-policy, 0.2 is high",

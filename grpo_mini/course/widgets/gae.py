@@ -68,6 +68,6 @@ class GAEExplorer(Lab):
         spread = max(advantages) - min(advantages)
         return (
             f"With lambda = {numbers['lam']:.2f} token {best + 1} has the largest advantage, "
-            f"<b>{advantages[best]:.2f}</b>; between the tokens lie {spread:.2f}. GRPO gives each "
-            f"token {numbers['flat'][0]:.2f}."
+            f"<b>{advantages[best]:.2f}</b>; largest and smallest differ by {spread:.2f}. "
+            f"GRPO gives each token {numbers['flat'][0]:.2f}."
         )

@@ -89,8 +89,8 @@ class GroupSize(Lab):
     def sentence(numbers):
         return (
             f"With p = {numbers['p']:.2f} and G = {numbers['size']}, "
-            f"<b>{numbers['silent']:.0%}</b> of the groups are silent. The baseline is off by "
-            f"{numbers['noise']:.2f} on average, "
+            f"<b>{numbers['silent']:.0%}</b> of the groups are silent. The baseline has "
+            f"a standard deviation of {numbers['noise']:.2f}, "
             f"and the gradient is shrunk to {numbers['shrinkage']:.2f} of its length. "
             f"{numbers['samples']} samples are {numbers['prompts']} prompts, of which about "
             f"{numbers['speaking']:.0f} teach something."
