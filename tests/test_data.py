@@ -40,7 +40,11 @@ def test_a_recorded_run_says_what_made_it(path):
     header, rows = read_run(path)
     assert {"algorithm", "config", "command", "commit", "versions", "machine"} <= set(header)
     assert not header["uncommitted_changes"], "made from code that nobody can check out"
-    assert [row["step"] for row in rows] == list(range(len(rows)))
+    steps = [row["step"] for row in rows]
+    if path.parent.name == "microscope":  # rollouts of some of the steps
+        assert steps == sorted(set(steps)) and all(row["groups"] for row in rows)
+    else:
+        assert steps == list(range(len(rows)))
 
 
 def test_the_clone_stays_small():

@@ -137,8 +137,8 @@ exercise(
     hints=(
         "`torch.isin(tokens, torch.tensor(end_ids))` is True at each end token.",
         "`cumsum(dim=1)` counts the end tokens up to each position, this one included.",
-        "A position belongs to the response if no end token stands *before* it: subtract the one "
-        "that stands *at* it.",
+        "A position belongs if no end token stands *before* it: "
+        "`(ends.cumsum(dim=1) - ends.long() == 0).long()`.",
     ),
 )
 
@@ -251,6 +251,8 @@ CHEATS = {
     "a space": "<answer>8 9</answer>",
     "digits of another script": "<answer>٨٩</answer>",
     "text after the answer": "<answer>89</answer>, or 90",
+    "a second thought and answer": "<think></think><answer>88</answer><think></think>"
+    "<answer>89</answer>",
     "a thought that never ends": "<think>80+9=89<answer>89</answer>",
     "nothing at all": "",
 }

@@ -60,7 +60,9 @@ class Lab:
         buttons = [ipywidgets.Button(description="Reset", tooltip="back to the start")]
         buttons[0].on_click(lambda _: self.reset())
         for name in self.presets:
-            button = ipywidgets.Button(description=name, tooltip=f"preset: {name}")
+            button = ipywidgets.Button(
+                description=name, tooltip=f"preset: {name}", layout=ipywidgets.Layout(width="auto")
+            )
             button.on_click(lambda _, name=name: self.preset(name))
             buttons.append(button)
         self._silent = False
