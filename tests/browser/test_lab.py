@@ -105,6 +105,12 @@ class View:
         words = self.box.locator(".jupyter-widgets.widget-html").last.inner_text()
         return self.box.locator("img").get_attribute("src"), words
 
+    def settle(self) -> None:
+        """Wait until the kernel has worked off what was pressed before."""
+        last = None
+        while last != (last := self.seen()):
+            self.page.wait_for_timeout(800)
+
     def changed_from(self, before: tuple[str, str]) -> tuple[str, str]:
         """Wait until picture and sentence are both others."""
         for _ in range(100):
@@ -120,7 +126,7 @@ def view(request, page) -> View:
     found = View(page, request.param)
     found.kind = getattr(widgets, request.param)
     found.box.get_by_role("button", name="Reset").click()
-    page.wait_for_timeout(300)
+    found.settle()
     return found
 
 
