@@ -16,7 +16,7 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers import PreTrainedModel as Model
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-from .support.loading import default_device, from_pretrained
+from .support.loading import default_device, load_pretrained
 from .tasks import completion_text
 
 TINY_QWEN = Path(__file__).parent.parent / "data" / "tiny-qwen"
@@ -29,7 +29,7 @@ def load_tokenizer(name: str | Path = TINY_QWEN) -> Tokenizer:
         FileNotFoundError: neither a folder nor the cache nor the hub has it.
         ValueError: it has no end token, so that no response could ever end.
     """
-    tokenizer = from_pretrained(AutoTokenizer, name)
+    tokenizer = load_pretrained(AutoTokenizer, name)
     if tokenizer.eos_token_id is None:
         raise ValueError(
             f"the tokenizer of {str(name)!r} has no end token (eos_token is None), so no response "
@@ -58,7 +58,7 @@ def load_policy(
         ValueError: its tokenizer has no end token.
     """
     tokenizer = load_tokenizer(name)
-    model = from_pretrained(AutoModelForCausalLM, name, dtype=dtype, use_safetensors=True)
+    model = load_pretrained(AutoModelForCausalLM, name, dtype=dtype, use_safetensors=True)
     return model.to(device or default_device()).eval(), tokenizer
 
 
@@ -137,7 +137,7 @@ class ScalarHead(nn.Module):
     @classmethod
     def from_pretrained(cls, name: str | Path = TINY_QWEN, device=None, **attributes):
         """The backbone of any causal language model, and the head where the folder has one."""
-        backbone = from_pretrained(AutoModel, name, dtype=torch.float32, use_safetensors=True)
+        backbone = load_pretrained(AutoModel, name, dtype=torch.float32, use_safetensors=True)
         model = cls(backbone.to(device or default_device()), **attributes).eval()
         if (head := Path(name) / "head.safetensors").exists():
             load_model(model.head, head)

@@ -16,6 +16,8 @@ from transformers import DynamicCache
 from .losses import entropy, token_log_probs
 from .models import Model, Tokenizer, encode_prompts, end_token_ids
 
+A_PASS = 256  # a forward and backward pass takes so many tokens' time before its first token
+
 
 @dataclass
 class Rollout:
@@ -217,27 +219,32 @@ def score(
     return log_probs, entropy(logits, temperature) if with_entropy else None
 
 
-def micro_batches(rollout: Rollout, rows: list[int], max_tokens: int) -> list[Tensor]:
+def micro_batches(rollout: Rollout, rows: Sequence[int], max_tokens: int) -> list[Tensor]:
     """Split ``rows`` into parts of at most ``max_tokens`` tokens, padding included.
 
-    Responses of similar length come together, so that little is padding; among those the samples
-    of one prompt, so that it is read only once. A longer response makes a part of its own.
+    Sorted by length, where to cut follows from the cheapest division of all shorter rows: the one
+    with the fewest tokens in all. A longer response makes a part of its own.
     """
-    lengths, prompts = rollout.lengths_B.tolist(), rollout.prompts
-    parts: list[list[int]] = [[]]
-    for row in sorted(rows, key=lambda row: (lengths[row] // 8, prompts[row])):
-        part = [*parts[-1], row]
-        different = {tuple(prompts[i]) for i in part}
-        tokens = len(part) * max(lengths[i] for i in part) + len(different) * max(
-            map(len, different)
-        )
-        if tokens > max_tokens and parts[-1]:
-            parts.append([row])
-        else:
-            parts[-1] = part
-    if len(parts) == 1:  # all in one: the order can stay
-        parts[0].sort()
-    return [torch.tensor(part, device=rollout.tokens_BT.device) for part in parts if part]
+    lengths, prompts = rollout.lengths_B.tolist(), [tuple(prompt) for prompt in rollout.prompts]
+    order = sorted(rows, key=lambda row: (lengths[row], prompts[row]))
+    # For the first n rows: how many tokens in all, and where their last part begins.
+    cheapest = [(0, 0)]
+    for end in range(1, len(order) + 1):
+        choices, read, widest = [], set(), 0
+        for begin in reversed(range(end)):
+            read.add(prompts[order[begin]])  # once for all its samples
+            widest = max(widest, len(prompts[order[begin]]))
+            tokens = (end - begin) * lengths[order[end - 1]] + len(read) * widest
+            if tokens > max_tokens and choices:
+                break
+            choices.append((cheapest[begin][0] + tokens + A_PASS, begin))
+        cheapest.append(min(choices))
+    parts, end = [], len(order)
+    while end:
+        begin = cheapest[end][1]
+        parts.insert(0, torch.tensor(sorted(order[begin:end]), device=rollout.tokens_BT.device))
+        end = begin
+    return parts
 
 
 def _draw(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2TokenizerFast
 
-from .models import Model, Tokenizer
+from .models import Model, Tokenizer, right_padded
 from .tasks import TAGS, Task, is_held_out
 
 THINK_SHARE = 0.19  # of the demonstrations at the end, and so of the policy's responses
@@ -85,13 +85,10 @@ def demonstration_batch(
 
 def imitation_loss(model: Model, pairs: list[tuple[list[int], list[int]]]) -> torch.Tensor:
     """Sum of -log pi(response token) over the batch; prompt and padding carry no loss."""
-    length = max(len(prompt) + len(response) for prompt, response in pairs)
-    tokens = torch.full((len(pairs), length), model.config.pad_token_id)
-    labels = torch.full((len(pairs), length), -100)
-    for row, (prompt, response) in enumerate(pairs):
-        end = len(prompt) + len(response)
-        tokens[row, :end] = torch.tensor(prompt + response)
-        labels[row, len(prompt) : end] = torch.tensor(response)
+    rows = [prompt + response for prompt, response in pairs]
+    tokens = right_padded(rows, model.config.pad_token_id, model.device)
+    rows = [[-100] * len(prompt) + response for prompt, response in pairs]
+    labels = right_padded(rows, -100, model.device)
     # Padded on the right, a causal model needs no mask: no token sees the padding after it.
     logits = model(input_ids=tokens[:, :-1], use_cache=False).logits
     return cross_entropy(logits.flatten(0, 1).float(), labels[:, 1:].flatten(), reduction="sum")

@@ -6,7 +6,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from grpo_mini.losses import token_log_probs
 from grpo_mini.models import encode_prompts, end_token_ids
-from grpo_mini.rollout import Rollout, _draw, micro_batches, sample, score
+from grpo_mini.rollout import A_PASS, Rollout, _draw, micro_batches, sample, score
 from grpo_mini.tasks import TASKS
 
 
@@ -171,6 +171,32 @@ def test_micro_batches_hold_each_row_once_and_stay_within_their_tokens(rollout):
         prompts = {tuple(rollout.prompts[row]) for row in part.tolist()}
         responses = len(part) * int(rollout.lengths_B[part].max())
         assert responses + len(prompts) * max(map(len, prompts)) <= 200
+
+
+def test_micro_batches_are_the_cheapest_division_into_neighbours_by_length(rollout):
+    """Against all ways to cut ten rows sorted by length."""
+    rows, prompts = list(range(0, 40, 4)), rollout.prompts
+    lengths = rollout.lengths_B.tolist()
+    order = sorted(rows, key=lambda row: (lengths[row], prompts[row]))
+
+    def tokens(part):
+        read = {tuple(prompts[row]) for row in part}
+        return len(part) * max(lengths[row] for row in part) + len(read) * max(map(len, read))
+
+    def divisions(rows):
+        yield [rows]
+        for cut in range(1, len(rows)):
+            for rest in divisions(rows[cut:]):
+                yield [rows[:cut], *rest]
+
+    def price(parts):
+        return sum(tokens(part) + A_PASS for part in parts)
+
+    for limit in (120, 200, 400):
+        allowed = [d for d in divisions(order) if all(tokens(part) <= limit for part in d)]
+        assert len(allowed) > 1
+        found = [part.tolist() for part in micro_batches(rollout, rows, limit)]
+        assert price(found) == min(map(price, allowed))
 
 
 def test_a_response_longer_than_a_micro_batch_gets_one_of_its_own(rollout):

@@ -1,12 +1,13 @@
 """Cards, sentences and figures as the notebooks show them, each also readable as plain text."""
 
 import html
-import io
 import re
 from dataclasses import dataclass
 
 from IPython.display import HTML, Image, Markdown, display
 from matplotlib.figure import Figure
+
+from .figures import png
 
 # Okabe and Ito's palette; the word in the title repeats what the colour says.
 COLOURS = {
@@ -64,9 +65,7 @@ def say(text: str) -> None:
 
 def show(figure: Figure, sentence: str) -> None:
     """Show a figure, and under it what it says, in words."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    display(Image(buffer.getvalue(), alt=sentence))
+    display(Image(png(figure, dpi=110), alt=sentence))
     display(Markdown(f"*In words:* {sentence}"))
 
 

@@ -14,7 +14,7 @@ import textwrap
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -69,10 +69,13 @@ def exercise(**parts) -> None:
     EXERCISES[entry.number] = entry
 
 
+def _register_all() -> None:
+    from . import exercises  # noqa: F401  (they import this file: so not before the first use)
+
+
 def find(number: str) -> Exercise:
     """The exercise of that number; the error lists those that exist."""
-    from . import exercises  # noqa: F401  (registers them on first use)
-
+    _register_all()
     if number not in EXERCISES:
         raise ValueError(f"there is no exercise {number!r}; there are: {', '.join(EXERCISES)}")
     return EXERCISES[number]
@@ -113,6 +116,11 @@ def _limited(function: Callable[[], None], seconds: float) -> bool:
     return False
 
 
+def _inputs(case: dict) -> dict:
+    """What a case passes on to the answer."""
+    return {name: value for name, value in case.items() if name != "why"}
+
+
 def _copy(value):
     if isinstance(value, Tensor):
         return value.clone()
@@ -144,7 +152,7 @@ def run(entry: Exercise, answer: Callable, seconds: float = SECONDS) -> list[Res
         for case in entry.cases():
             result = Result()
             results.append(result)
-            inputs = {name: value for name, value in case.items() if name != "why"}
+            inputs = _inputs(case)
             before = {name: _copy(value) for name, value in inputs.items()}
             if entry.gradient_of is not None:
                 inputs[entry.gradient_of] = inputs[entry.gradient_of].clone().requires_grad_()
@@ -242,8 +250,7 @@ def _verdict(entry: Exercise, results: list[Result]) -> tuple[str, ...] | None:
     cases = entry.cases()
     if entry.judge is not None:
         for case, result in zip(cases, results, strict=True):
-            inputs = {name: value for name, value in case.items() if name != "why"}
-            problem = entry.judge(result.value, **inputs)
+            problem = entry.judge(result.value, **_inputs(case))
             if problem is not None:
                 return (problem,)
         return None
@@ -316,7 +323,7 @@ def _difference(mine: Result, right: Result) -> str:
 
 def _about(case: dict) -> str:
     """The inputs of a case, shortened."""
-    inputs = ", ".join(f"{n}={_short(v)}" for n, v in case.items() if n != "why")
+    inputs = ", ".join(f"{name}={_short(value)}" for name, value in _inputs(case).items())
     why = f" ({case['why']})" if "why" in case else ""
     return f"Seen with `{inputs}`{why}."
 
@@ -358,12 +365,7 @@ def solution(number: str) -> Card:
 # ---------------------------------------------------------------------------- progress
 
 
-@dataclass
-class _Progress:
-    done: set[str] = field(default_factory=set)
-
-
-_progress = _Progress()
+_solved: set[str] = set()  # in this session
 
 
 def _file() -> Path:
@@ -379,17 +381,17 @@ def _remembered() -> set[str]:
 
 
 def _remember(number: str) -> None:
-    _progress.done.add(number)
+    _solved.add(number)
     try:
-        atomic_write(_file(), json.dumps(sorted(_remembered() | _progress.done)))
+        atomic_write(_file(), json.dumps(sorted(_remembered() | _solved)))
     except OSError:
         pass  # a read-only folder: this session still remembers
 
 
 def progress() -> Card:
     """What is solved and what is left, notebook by notebook."""
-    find(next(iter(EXERCISES), "1.1"))
-    done = _remembered() | _progress.done
+    _register_all()
+    done = _remembered() | _solved
     lines = []
     for notebook in sorted({number.split(".")[0] for number in EXERCISES}, key=int):
         numbers = sorted(n for n in EXERCISES if n.split(".")[0] == notebook)

@@ -1,5 +1,6 @@
 """The few kinds of figure that the notebooks draw, in the look of `grpo_mini.plots`."""
 
+import io
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -25,6 +26,13 @@ def panels(number: int = 1, width: float = 7.0, height: float = 3.2) -> tuple[Fi
     for each in axes:
         style(each)
     return figure, axes
+
+
+def png(figure: Figure, dpi: int, **options) -> bytes:
+    """The figure as a PNG file; ``options`` go to `savefig`."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, **options)
+    return buffer.getvalue()
 
 
 def bars(

@@ -1,6 +1,5 @@
 """Training in a notebook, with a figure that grows while it runs."""
 
-import io
 import time
 
 from IPython.display import HTML, Image, display
@@ -8,6 +7,7 @@ from matplotlib.figure import Figure
 
 from ..plots import style
 from ..trainer import Trainer
+from .figures import png
 
 PANELS = {
     "reward_mean": "mean reward",
@@ -60,6 +60,4 @@ def training_picture(trainer: Trainer) -> bytes:
         if metric != "length_mean":
             axes.set_ylim(0, 1)
         style(axes)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    return buffer.getvalue()
+    return png(figure, dpi=90)

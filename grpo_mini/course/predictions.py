@@ -12,8 +12,15 @@ from .widgets.base import Lab
 
 def numbers(lab: type[Lab], **values) -> dict:
     """What a widget computes in its start state, with some controls moved."""
-    start = {name: control.value for name, control in lab().controls.items()}
+    start = {name: control.value for name, control in lab.make_controls().items()}
     return lab.compute(start | values)
+
+
+def compared(new: float, old: float) -> int:
+    """0 if ``new`` is larger than ``old``, 1 if they are the same to a hundredth, 2 if smaller."""
+    if abs(new - old) <= 0.01 * abs(old):
+        return 1
+    return 0 if new > old else 2
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,9 @@ def _one_right() -> tuple[int, str]:
 def _constant() -> tuple[int, str]:
     before = numbers(AdvantageMixer)["advantages"][0]
     after = numbers(AdvantageMixer, **AdvantageMixer.presets["reward + 1"])["advantages"][0]
-    right = 1 if abs(after - before) < 1e-4 else 0 if after > before else 2
-    return right, f"The first advantage is {before:.2f} before and {after:.2f} after."
+    return compared(
+        after, before
+    ), f"The first advantage is {before:.2f} before and {after:.2f} after."
 
 
 def _mixed_baseline() -> tuple[int, str]:
@@ -52,15 +60,17 @@ def _mixed_baseline() -> tuple[int, str]:
     before = numbers(AdvantageMixer, **options)["advantages"][0]
     plus_one = AdvantageMixer.presets["reward + 1"]
     after = numbers(AdvantageMixer, **options, **plus_one)["advantages"][0]
-    right = 1 if abs(after - before) < 1e-4 else 0 if after > before else 2
-    return right, f"The first advantage is {before:.2f} before and {after:.2f} after."
+    return compared(
+        after, before
+    ), f"The first advantage is {before:.2f} before and {after:.2f} after."
 
 
 def _silent() -> tuple[int, str]:
     few = numbers(NormalisationStack, batch=True, silent=1)["factor"]
     many = numbers(NormalisationStack, batch=True, silent=9)["factor"]
-    right = 0 if many > few * 1.01 else 1 if many > few * 0.99 else 2
-    return right, f"The factor is {few:.2f} with one silent group and {many:.2f} with nine."
+    return compared(
+        many, few
+    ), f"The factor is {few:.2f} with one silent group and {many:.2f} with nine."
 
 
 def _hard_groups() -> tuple[int, str]:
@@ -72,14 +82,15 @@ def _hard_groups() -> tuple[int, str]:
 def _pairs() -> tuple[int, str]:
     found = numbers(Difficulty, group_size=2, p=0.02)
     ratio = found["here"] / found["middle"]
-    right = 0 if ratio > 1.01 else 1 if ratio > 0.99 else 2
-    return right, f"The hard prompt has {ratio:.2f} times the weight of the medium one."
+    return compared(
+        ratio, 1.0
+    ), f"The hard prompt has {ratio:.2f} times the weight of the medium one."
 
 
 def _long_response() -> tuple[int, str]:
     short, long = numbers(Length)["token"]["sequence"]
-    right = 0 if long > short * 1.01 else 1 if long > short * 0.99 else 2
-    return right, f"A token of the long response weighs {long:.3f}, of the short one {short:.3f}."
+    evidence = f"A token of the long response weighs {long:.3f}, of the short one {short:.3f}."
+    return compared(long, short), evidence
 
 
 def _blind_critic() -> tuple[int, str]:

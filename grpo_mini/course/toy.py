@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..models import Model, Tokenizer, encode_prompts
+from ..models import Model, Tokenizer, encode_prompts, right_padded
 from ..rollout import Rollout, score
 from ..tasks import chain_sum_reward
 
@@ -40,14 +40,12 @@ class Toy:
         """The four responses as if ``model`` had sampled them, with their end tokens."""
         prompt = encode_prompts(tokenizer, [self.prompt], limit=10_000)[0]
         rows = [tokenizer(text + tokenizer.eos_token).input_ids for text in self.responses]
-        width = max(map(len, rows))
-        tokens = torch.full((len(rows), width), tokenizer.pad_token_id)
-        mask = torch.zeros_like(tokens)
-        for i, row in enumerate(rows):
-            tokens[i, : len(row)] = torch.tensor(row)
-            mask[i, : len(row)] = 1
-        nothing = torch.zeros(tokens.shape)
-        no_cut = torch.zeros(len(rows), dtype=torch.bool)
+        tokens = right_padded(rows, tokenizer.pad_token_id, model.device)
+        lengths = torch.tensor([len(row) for row in rows], device=model.device)
+        columns = torch.arange(tokens.shape[1], device=model.device)
+        mask = (columns < lengths.unsqueeze(1)).long()
+        nothing = torch.zeros(tokens.shape, device=model.device)
+        no_cut = torch.zeros(len(rows), dtype=torch.bool, device=model.device)
         rollout = Rollout(
             [prompt] * len(rows), tokens, mask, nothing, nothing, no_cut, list(self.responses)
         )

@@ -16,15 +16,15 @@ from ..tasks import TASKS, get_task
 from ..trainer import Trainer, evaluate
 from .tiny_qwen import make_tiny_qwen
 
-ALGORITHMS = {"grpo": (GRPOTrainer, GRPOConfig), "ppo": (PPOTrainer, PPOConfig)}
+TRAINERS = {"grpo": GRPOTrainer, "ppo": PPOTrainer}
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """One option for each field of the two configurations; the default is the field's."""
     group = parser.add_argument_group("configuration (defaults in brackets)")
     seen = {"model_name", "task"}
-    for config in (GRPOConfig, PPOConfig):
-        for field in fields(config):
+    for trainer_class in TRAINERS.values():
+        for field in fields(trainer_class.config_class):
             if field.name in seen:
                 continue
             seen.add(field.name)
@@ -40,10 +40,10 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
 def make_config(arguments: argparse.Namespace) -> GRPOConfig | PPOConfig:
     """The algorithm's configuration from the command line."""
     given = vars(arguments)
-    config_class = ALGORITHMS[arguments.algorithm][1]
+    config_class = TRAINERS[arguments.algorithm].config_class
     known = {field.name for field in fields(config_class)}
-    for other, (_, other_class) in ALGORITHMS.items():
-        for field in fields(other_class):
+    for other, trainer_class in TRAINERS.items():
+        for field in fields(trainer_class.config_class):
             if field.name in given and field.name not in known:
                 raise ValueError(
                     f"--{field.name.replace('_', '-')} belongs to {other}, "
@@ -65,7 +65,7 @@ def train(arguments: argparse.Namespace) -> None:
         if arguments.instructions:
             task = get_task(config.task)
             dataset = task.dataset(config.train_problems, config.seed, instructions=True)
-        trainer = ALGORITHMS[arguments.algorithm][0](config, dataset=dataset)
+        trainer = TRAINERS[arguments.algorithm](config, dataset=dataset)
     steps = max(arguments.steps - trainer.step, 0)
     trainer.train(
         steps, arguments.folder, arguments.save_every, arguments.evaluate_every, arguments.seconds
@@ -145,7 +145,7 @@ def build_parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=what, add_help=False)
 
     sub = command("train", train)
-    sub.add_argument("--algorithm", choices=ALGORITHMS, default="grpo", help="[grpo]")
+    sub.add_argument("--algorithm", choices=TRAINERS, default="grpo", help="[grpo]")
     sub.add_argument("--task", choices=TASKS, default="chain-sums", help="[chain-sums]")
     sub.add_argument("--steps", type=int, default=100, help="steps in all [100]")
     sub.add_argument("--seconds", type=float, help="stop after so much training time")

@@ -9,13 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..grpo import GRPOConfig, GRPOTrainer
 from ..models import TINY_QWEN, count_parameters
 from ..plots import learning_curves
-from ..ppo import PPOConfig, PPOTrainer
 from ..support.record import read_run
-
-ALGORITHMS = {"GRPO": (GRPOTrainer, GRPOConfig), "PPO": (PPOTrainer, PPOConfig)}
+from .commands import TRAINERS
 
 
 def main(argv: Sequence[str]) -> None:
@@ -32,10 +29,10 @@ def main(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
 
     histories = {}
-    for name in ALGORITHMS:
-        record = arguments.out / f"{name.lower()}.jsonl"
+    for algorithm in TRAINERS:
+        record = arguments.out / f"{algorithm}.jsonl"
         options = {
-            "--algorithm": name.lower(),
+            "--algorithm": algorithm,
             "--steps": arguments.steps,
             "--seed": arguments.seed,
             "--model": arguments.model,
@@ -45,7 +42,7 @@ def main(argv: Sequence[str]) -> None:
         words = [str(word) for pair in options.items() for word in pair]
         command = [sys.executable, "-m", "grpo_mini", "train", *words]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        histories[name] = read_run(record)[1]
+        histories[algorithm.upper()] = read_run(record)[1]
 
     print(table(histories, arguments.model))
     figure = learning_curves(histories)
@@ -67,8 +64,8 @@ def table(histories: dict[str, list[dict]], model: str) -> str:
 def _column(name: str, history: list[dict], model: str) -> dict[str, str]:
     evaluations = [row for row in history if "eval_accuracy" in row]
     first, last, steps = evaluations[0], evaluations[-1], history[1:]
-    trainer_class, config_class = ALGORITHMS[name]
-    trainer = trainer_class(config_class(model_name=model, device="cpu"))
+    trainer_class = TRAINERS[name.lower()]
+    trainer = trainer_class(trainer_class.config_class(model_name=model, device="cpu"))
     models = trainer.models().values()
 
     def right(row: dict) -> str:

@@ -29,7 +29,7 @@ def _quietly(name: str | Path) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def from_pretrained(auto_class, name: str | Path, **options):
+def load_pretrained(auto_class, name: str | Path, **options):
     """Load from a folder or the hub, or say where it was looked for and what to do."""
     try:
         with _quietly(name):

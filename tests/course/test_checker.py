@@ -24,7 +24,7 @@ MISTAKES = [
 @pytest.fixture(autouse=True)
 def own_progress(tmp_path, monkeypatch):
     monkeypatch.setenv("GRPO_MINI_PROGRESS", str(tmp_path / "progress.json"))
-    monkeypatch.setattr("grpo_mini.course.checker._progress.done", set())
+    monkeypatch.setattr("grpo_mini.course.checker._solved", set())
     monkeypatch.setattr("grpo_mini.course.checker._hints_given", {})
 
 
@@ -192,7 +192,7 @@ def test_progress_is_remembered_in_a_file(tmp_path, monkeypatch):
     check("4.2", EXERCISES["4.2"].solution)
     check("4.3", EXERCISES["4.3"].mistakes[0].answer)
     assert json.loads((tmp_path / "progress.json").read_text()) == ["4.2"]
-    monkeypatch.setattr("grpo_mini.course.checker._progress.done", set())  # a new kernel
+    monkeypatch.setattr("grpo_mini.course.checker._solved", set())  # a new kernel
     card = progress()
     assert f"1 of {len(NUMBERS)}" in card.title and "4.2 ✓" in " ".join(card.lines)
 

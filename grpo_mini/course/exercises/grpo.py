@@ -24,15 +24,11 @@ def _without_silent_rule(rewards, group_size, ddof=1):
 
 
 def _with_ddof_0(rewards, group_size):
-    groups = rewards.view(-1, group_size)
-    relative = _without_silent_rule(rewards, group_size, ddof=0).view(-1, group_size)
-    return relative.masked_fill((groups == groups[:, :1]).all(dim=1, keepdim=True), 0.0).flatten()
+    return compute_relative_rewards(rewards, group_size, ddof=0)[0]
 
 
 def _centred(rewards, group_size):
-    groups = rewards.view(-1, group_size)
-    relative = groups - groups.mean(dim=1, keepdim=True)
-    return relative.masked_fill((groups == groups[:, :1]).all(dim=1, keepdim=True), 0.0).flatten()
+    return compute_relative_rewards(rewards, group_size, normalize=False)[0]
 
 
 def _reward_cases():

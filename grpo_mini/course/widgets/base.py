@@ -2,11 +2,11 @@
 
 import base64
 import html
-import io
 
 import ipywidgets
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from ..figures import png
 
 WIDTH, HEIGHT, DPI = 8.6, 3.4, 96
 LABEL = {"description_width": "150px"}
@@ -77,7 +77,8 @@ class Lab:
 
     # ------------------------------------------------------------------ what a widget says
 
-    def make_controls(self) -> dict[str, ipywidgets.Widget]:
+    @staticmethod
+    def make_controls() -> dict[str, ipywidgets.Widget]:
         """Controls by the name that ``compute`` knows them by."""
         raise NotImplementedError
 
@@ -146,11 +147,8 @@ class Lab:
     def render(self) -> bytes:
         """The picture as PNG."""
         figure = Figure(figsize=(WIDTH, self.height), dpi=DPI)
-        FigureCanvasAgg(figure)
         self.draw(figure, self.numbers)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 1})
-        return buffer.getvalue()
+        return png(figure, DPI, pil_kwargs={"compress_level": 1})
 
     def _repr_mimebundle_(self, **options) -> dict:
         """The live widget, and for pages without a kernel its picture with its sentence."""

@@ -31,7 +31,8 @@ class ClipExplorer(Lab):
         "DAPO": {"high": 0.28, "ratio": 1.24},
     }
 
-    def make_controls(self):
+    @staticmethod
+    def make_controls():
         return {
             "ratio": slider("ratio", 1.0, 0.2, 2.0, 0.02),
             "advantage": slider("advantage", 1.0, -2.0, 2.0, 0.1),

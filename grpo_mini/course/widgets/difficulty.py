@@ -1,33 +1,10 @@
 """Difficulty: how much a prompt counts, depending on how hard it is."""
 
-from functools import lru_cache
-from math import comb
-
-import torch
-
-from ...advantages import compute_relative_rewards
 from .base import Lab, flag, slider
+from .enumeration import weight
 from .looks import DOWN, UP, axes_of
 
 GRID = tuple(i / 50 for i in range(1, 50))
-
-
-@lru_cache
-def signals(size: int, normalize: bool) -> tuple[float, ...]:
-    """Mean of advantage times reward for 0 to ``size`` right answers."""
-    found = []
-    for right in range(size + 1):
-        rewards = torch.tensor([1.0] * right + [0.0] * (size - right))
-        relative, _ = compute_relative_rewards(rewards, size, normalize=normalize, ddof=0)
-        found.append((relative * rewards).mean().item())
-    return tuple(found)
-
-
-def weight(p: float, size: int, normalize: bool) -> float:
-    """Expected pull on a prompt over the true gradient's, whose size is p (1 - p)."""
-    values = signals(size, normalize)
-    chances = (comb(size, k) * p**k * (1 - p) ** (size - k) for k in range(size + 1))
-    return sum(c * v for c, v in zip(chances, values, strict=True)) / (p * (1 - p))
 
 
 class Difficulty(Lab):
@@ -42,7 +19,8 @@ class Difficulty(Lab):
         "times p(1-p)": {"times": True, "group_size": 16},
     }
 
-    def make_controls(self):
+    @staticmethod
+    def make_controls():
         return {
             "group_size": slider("group size G", 8, 2, 32, 1),
             "p": slider("chance to solve p", 0.1, 0.02, 0.98, 0.02),

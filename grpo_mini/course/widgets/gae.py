@@ -25,7 +25,8 @@ class GAEExplorer(Lab):
         "discounted": {"gamma": 0.8},
     }
 
-    def make_controls(self):
+    @staticmethod
+    def make_controls():
         return {
             "gamma": slider("gamma", 1.0, 0.5, 1.0, 0.01),
             "lam": slider("lambda", 0.95, 0.0, 1.0, 0.01),

@@ -1,38 +1,33 @@
 """Group size: silent groups, noise of the baseline and the shrinkage, by exact enumeration."""
 
 from functools import lru_cache
-from math import comb, sqrt
-
-import torch
+from math import sqrt
 
 from ...advantages import compute_relative_rewards, silent_groups
 from .base import Lab, slider
+from .enumeration import chances, groups, weight
 from .looks import DOWN, UP, axes_of
 
 SIZES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 
 @lru_cache
-def outcomes(size: int) -> list[tuple[bool, float, float]]:
-    """For 0 to ``size`` right answers: silent?, the baseline, mean of advantage times reward."""
+def outcomes(size: int) -> list[tuple[bool, float]]:
+    """For 0 to ``size`` right answers: is the group silent, and its baseline."""
     found = []
-    for right in range(size + 1):
-        rewards = torch.tensor([1.0] * right + [0.0] * (size - right))
-        relative, baseline = compute_relative_rewards(rewards, size, normalize=False)
-        silent = bool(silent_groups(rewards, size)[0])
-        found.append((silent, baseline.item(), (relative * rewards).mean().item()))
+    for rewards in groups(size):
+        _, baseline = compute_relative_rewards(rewards, size, normalize=False)
+        found.append((bool(silent_groups(rewards, size)[0]), baseline.item()))
     return found
 
 
 def expected(p: float, size: int) -> dict[str, float]:
     """Exact expectations for a prompt that is solved with probability ``p``."""
-    chances = [comb(size, k) * p**k * (1 - p) ** (size - k) for k in range(size + 1)]
-    pairs = list(zip(chances, outcomes(size), strict=True))
-    spread = p * (1 - p)
+    pairs = list(zip(chances(p, size), outcomes(size), strict=True))
     return {
-        "silent": sum(c for c, (silent, _, _) in pairs if silent),
-        "noise": sqrt(sum(c * (baseline - p) ** 2 for c, (_, baseline, _) in pairs)),
-        "shrinkage": sum(c * signal for c, (_, _, signal) in pairs) / spread if spread else 1.0,
+        "silent": sum(c for c, (silent, _) in pairs if silent),
+        "noise": sqrt(sum(c * (baseline - p) ** 2 for c, (_, baseline) in pairs)),
+        "shrinkage": weight(p, size, normalize=False) if 0 < p < 1 else 1.0,
     }
 
 
@@ -48,7 +43,8 @@ class GroupSize(Lab):
         "two samples": {"group_size": 2},
     }
 
-    def make_controls(self):
+    @staticmethod
+    def make_controls():
         return {
             "p": slider("chance to solve p", 0.3, 0.0, 1.0, 0.01),
             "group_size": slider("group size G", 4, 2, 32, 1),
@@ -60,7 +56,7 @@ class GroupSize(Lab):
         p, size = state["p"], state["group_size"]
         curve = {g: expected(p, g) for g in SIZES}
         here = expected(p, size)
-        groups = state["samples"] // size
+        prompts = state["samples"] // size
         return {
             "p": p,
             "size": size,
@@ -68,8 +64,8 @@ class GroupSize(Lab):
             "silent_curve": [curve[g]["silent"] for g in SIZES],
             "noise_curve": [curve[g]["noise"] for g in SIZES],
             **here,
-            "prompts": groups,
-            "speaking": groups * (1 - here["silent"]),
+            "prompts": prompts,
+            "speaking": prompts * (1 - here["silent"]),
         }
 
     @staticmethod

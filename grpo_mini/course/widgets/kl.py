@@ -27,7 +27,8 @@ class KLEstimators(Lab):
         "equal": {"pi_1": 0.5, "pi_2": 0.0, "ref_1": 0.5, "ref_2": 0.0},
     }
 
-    def make_controls(self):
+    @staticmethod
+    def make_controls():
         return {
             "pi_1": slider("pi: logit of token 1", 1.0, -3.0, 3.0, 0.1),
             "pi_2": slider("pi: logit of token 2", 0.0, -3.0, 3.0, 0.1),

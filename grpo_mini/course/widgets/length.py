@@ -21,7 +21,8 @@ class Length(Lab):
         "one token": {"first": 1, "second": 40},
     }
 
-    def make_controls(self):
+    @staticmethod
+    def make_controls():
         return {
             "first": slider("tokens of response 1", 8, 1, 64, 1),
             "second": slider("tokens of response 2", 40, 1, 64, 1),

@@ -1,5 +1,7 @@
 """Rollout microscope: a recorded training, down to the single token."""
 
+import html
+import math
 from pathlib import Path
 
 import ipywidgets
@@ -61,7 +63,7 @@ class RolloutMicroscope(Lab):
             "advantages": [s["advantage"] for s in group["samples"]],
             "tokens": sample["tokens"],
             "changes": changes,
-            "probabilities": [2.718281828459045**b for b in sample["before"]],
+            "probabilities": [math.exp(b) for b in sample["before"]],
             "sample": state["sample"],
             "step": state["step"],
             "numbers": state["numbers"],
@@ -115,7 +117,8 @@ class RolloutMicroscope(Lab):
             most = max(range(len(numbers["changes"])), key=lambda t: abs(numbers["changes"][t]))
             verdict = (
                 f"After the update {up} of its {len(numbers['changes'])} tokens are more likely. "
-                f"The largest change is that of <code>{_escaped(numbers['tokens'][most])}</code>, "
+                "The largest change is that of "
+                f"<code>{html.escape(numbers['tokens'][most])}</code>, "
                 f"<b>{numbers['changes'][most]:+.2f}</b> nats, from a probability of "
                 f"{numbers['probabilities'][most]:.2f}."
             )
@@ -155,7 +158,3 @@ def tour(rows: dict[int, list[dict]]) -> dict[str, dict]:
                lambda p: -p[4]["advantage"]),
         **best("a silent group", silent, lambda p: p[0]),
     }  # fmt: skip
-
-
-def _escaped(token: str) -> str:
-    return token.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

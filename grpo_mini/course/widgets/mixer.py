@@ -60,7 +60,8 @@ class AdvantageMixer(Lab):
         "reward x 3": {f"r{i}": 3.0 * (i == 1) for i in range(1, MOST + 1)},
     }
 
-    def make_controls(self):
+    @staticmethod
+    def make_controls():
         controls = {
             "group_size": slider("group size G", 4, 2, MOST, 1),
             "baseline": choice("baseline", "group mean", BASELINES),

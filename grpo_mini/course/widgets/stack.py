@@ -23,7 +23,8 @@ class NormalisationStack(Lab):
         "many silent": {"batch": True, "silent": 9},
     }
 
-    def make_controls(self):
+    @staticmethod
+    def make_controls():
         return {
             "silent": slider("silent groups", 1, 0, 9, 1),
             "mean": flag("minus group mean", True),
