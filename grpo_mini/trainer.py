@@ -216,10 +216,7 @@ class Trainer(Resumable):
         """Clipped surrogate - entropy_coef * entropy + kl_coef * KL, of a (micro-)batch."""
         config, mask = self.config, batch.rollout.mask_BT
         old_log_probs = batch.rollout.log_probs_BT
-        surrogate = clipped_surrogate(
-            log_probs, old_log_probs, batch.advantages, config.clip_low, config.clip_high
-        )
-        loss = self.total("policy_loss", surrogate, batch)
+        loss = self.total("policy_loss", self.surrogate(batch, log_probs), batch)
         if entropy is not None:
             loss = loss - config.entropy_coef * self.total("entropy_loss", entropy, batch)
         if batch.ref_log_probs is not None:
@@ -234,6 +231,13 @@ class Trainer(Resumable):
             self._sums["distance"] += float(((log_probs - old_log_probs).abs() * mask).sum())
             self._sums["tokens"] += float(mask.sum())
         return loss
+
+    def surrogate(self, batch: Batch, log_probs: Tensor) -> Tensor:
+        """What the policy minimises, per token [B, T]."""
+        config, old_log_probs = self.config, batch.rollout.log_probs_BT
+        return clipped_surrogate(
+            log_probs, old_log_probs, batch.advantages, config.clip_low, config.clip_high
+        )
 
     def total(self, name: str, per_token: Tensor, batch: Batch) -> Tensor:
         """Weighted sum over a micro-batch; over all micro-batches it is the batch's loss."""
@@ -426,15 +430,20 @@ class Trainer(Resumable):
     def evaluate(
         self, problems: Sequence[Record] | None = None, size: int = 500, seed: int = 0
     ) -> dict[str, float]:
-        """Measure on held-out problems, sampled as in training; leaves the training untouched."""
+        """Measure on held-out problems, sampled as in training; leaves the training untouched.
+
+        The task's own problems are judged by its verifier, whatever pays in training.
+        """
+        reward = self.reward
         if problems is None:
-            problems = get_task(self.config.task).dataset(size, seed, held_out=True)
+            task = get_task(self.config.task)
+            problems, reward = task.dataset(size, seed, held_out=True), task.reward
         with self.autocast():
             return evaluate(
                 self.policy,
                 self.tokenizer,
                 problems,
-                self.reward,
+                reward,
                 self.config.max_new_tokens,
                 self.config.temperature,
                 seed,

@@ -42,18 +42,28 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def write_run(path: str | Path, trainer) -> None:
-    """Write a trainer's history, floats with six digits, behind a header that says its origin."""
+def write_run(path: str | Path, trainer, **about) -> None:
+    """Write a trainer's history behind a header that says its origin, extended by ``about``.
+
+    Floats keep six digits. A ``.jsonl`` file has a line a step; a ``.json`` file has a list a
+    metric, which is a third of the size.
+    """
+    path = Path(path)
     config = asdict(trainer.config)
     config["model_name"] = Path(config["model_name"]).name
-    header = {"algorithm": type(trainer).__name__, "config": config, **provenance()}
+    header = {"algorithm": type(trainer).__name__, "config": config, **about, **provenance()}
     rows = [
         {name: float(f"{v:.6g}") if isinstance(v, float) else v for name, v in row.items()}
         for row in trainer.history
     ]
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps({"run": header}), *map(json.dumps, rows)]
-    atomic_write(Path(path), "\n".join(lines) + "\n")
+    if path.suffix == ".json":
+        metrics = dict.fromkeys(name for row in rows for name in row)
+        columns = {name: [row.get(name) for row in rows] for name in metrics}
+        lines = [f'{{"run": {json.dumps(header)},', '"history": {']
+        lines += [",\n".join(f"{json.dumps(n)}: {json.dumps(c)}" for n, c in columns.items()), "}}"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, "\n".join(lines) + "\n")
 
 
 def read_run(path: str | Path) -> tuple[dict, list[dict]]:
@@ -62,9 +72,17 @@ def read_run(path: str | Path) -> tuple[dict, list[dict]]:
     Raises:
         ValueError: the file is not a recorded run, or was cut short.
     """
-    lines = Path(path).read_text().splitlines()
+    text = Path(path).read_text()
     try:
-        first, *rows = [json.loads(line) for line in lines]
+        if Path(path).suffix == ".json":
+            whole = json.loads(text)
+            names, columns = whole["history"].keys(), whole["history"].values()
+            rows = [
+                {n: v for n, v in zip(names, values, strict=True) if v is not None}
+                for values in zip(*columns, strict=True)
+            ]
+            return whole["run"], rows
+        first, *rows = [json.loads(line) for line in text.splitlines()]
         return first["run"], rows
     except (ValueError, KeyError) as error:
         raise ValueError(f"{path} is not a recorded run, or was cut short: {error!r}") from error

@@ -1,0 +1,134 @@
+"""Run an experiment: its runs side by side, one a core, each into a file of its own.
+
+A run that has its file is not made again, so an experiment that was killed goes on where it was.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import torch
+from tqdm.auto import tqdm
+
+from ..models import TINY_QWEN
+from ..support.record import write_run
+from ..trainer import TrainingDivergedError
+from .evidence import EXPERIMENTS, Experiment, Setting
+
+RUNS = Path(__file__).parents[2] / "data" / "runs"
+
+
+def run_file(out: Path, name: str, label: str, seed: int) -> Path:
+    """Where a run is recorded."""
+    return out / name / f"{label}-seed{seed}.json"
+
+
+def make_trainer(setting: Setting, seed: int, model: str):
+    """The setting's trainer for that seed."""
+    config_class = setting.trainer.config_class
+    unknown = set(setting.options) - {field.name for field in fields(config_class)}
+    if unknown:
+        raise ValueError(f"{config_class.__name__} has no {', '.join(sorted(unknown))}")
+    config = config_class(**setting.options | {"seed": seed, "model_name": model, "device": "cpu"})
+    return setting.trainer(config, setting.judge)
+
+
+def run_one(out: Path, name: str, label: str, seed: int, model: str) -> None:
+    """Train one setting from one seed, on one thread, and record it."""
+    torch.set_num_threads(1)
+    experiment = EXPERIMENTS[name]
+    trainer = make_trainer(experiment.settings[label], seed, model)
+    about = {"experiment": name, "setting": label}
+    try:
+        trainer.train(experiment.steps, evaluate_every=experiment.evaluate_every)
+    except TrainingDivergedError as error:  # a result like any other
+        about["diverged"] = str(error)
+    write_run(run_file(out, name, label, seed), trainer, **about)
+
+
+def run_all(
+    out: Path, name: str, experiment: Experiment, workers: int, model: str, seeds: Sequence[int]
+) -> None:
+    """Make the runs that have no file yet, ``workers`` at a time."""
+    left = [
+        (label, seed)
+        for label, seed in experiment.runs()
+        if seed in seeds and not run_file(out, name, label, seed).exists()
+    ]
+    running: dict[subprocess.Popen, tuple[str, int]] = {}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    progress = tqdm(total=len(left), desc=name, unit="run", dynamic_ncols=True)
+    try:
+        while left or running:
+            while left and len(running) < workers:
+                label, seed = left.pop(0)
+                command = [
+                    *(sys.executable, "-m", "grpo_mini", "experiment", name, "--one", label),
+                    *("--seeds", str(seed), "--out", str(out), "--model", model),
+                ]
+                worker = subprocess.Popen(
+                    command, stderr=subprocess.PIPE, text=True, env=environment
+                )
+                running[worker] = label, seed
+            time.sleep(0.2)
+            for worker in [worker for worker in running if worker.poll() is not None]:
+                label, seed = running.pop(worker)
+                if worker.returncode:
+                    errors = worker.stderr.read().strip().splitlines()
+                    raise ValueError(
+                        f"the run {label!r} of seed {seed} failed: "
+                        f"{errors[-1] if errors else 'no message'}\n"
+                        f"try it alone: {' '.join(map(str, worker.args))}"
+                    )
+                progress.update()
+                progress.set_postfix_str(f"{label}, seed {seed}")
+    finally:
+        for worker in running:
+            worker.terminate()
+        progress.close()
+
+
+def main(argv: Sequence[str]) -> None:
+    """Make an experiment's runs."""
+    parser = argparse.ArgumentParser(
+        prog="python -m grpo_mini experiment",
+        description="Make the runs of an experiment; those that are there are kept.",
+    )
+    parser.add_argument("name", nargs="?", choices=EXPERIMENTS, metavar="NAME", help="see --list")
+    parser.add_argument("--list", action="store_true", help="name the experiments")
+    parser.add_argument("--resume", action="store_true", help="go on with an experiment begun")
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder [runs]")
+    parser.add_argument("--seeds", type=int, nargs="+", help="only these [all]")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count(), help="runs at a time [cores]"
+    )
+    parser.add_argument("--model", default=str(TINY_QWEN), help="folder or hub id [tiny-qwen]")
+    parser.add_argument("--one", metavar="SETTING", help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    if arguments.list:
+        for name, experiment in EXPERIMENTS.items():
+            settings = ", ".join(experiment.settings)
+            print(f"{name}: {experiment.question}")
+            print(f"    {len(experiment.runs())} runs of {experiment.steps} steps: {settings}")
+        return
+    if arguments.name is None:
+        parser.error(f"which experiment? There are: {', '.join(EXPERIMENTS)}")
+    name, experiment = arguments.name, EXPERIMENTS[arguments.name]
+    seeds = arguments.seeds or experiment.seeds
+    if unknown := set(seeds) - set(experiment.seeds):
+        raise ValueError(f"{name} has the seeds {experiment.seeds}, not {sorted(unknown)}")
+    if arguments.one:
+        run_one(arguments.out, name, arguments.one, seeds[0], arguments.model)
+        return
+    begun = list((arguments.out / name).glob("*.json"))
+    if begun and not arguments.resume:
+        raise ValueError(
+            f"{arguments.out / name} has {len(begun)} runs already; add --resume to keep them and "
+            f"make the others, or choose another folder with --out"
+        )
+    run_all(arguments.out, name, experiment, arguments.workers, arguments.model, seeds)
