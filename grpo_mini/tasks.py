@@ -120,9 +120,9 @@ def _answers(completions: Sequence, truncated: Sequence[bool] | None) -> list[st
 # ---------------------------------------------------------------------------- chain sums
 
 
-def make_chain_sum(rng: random.Random) -> Record:
+def make_chain_sum(rng: random.Random, fewest: int = 3, most: int = 5) -> Record:
     """``17+25+38=``: three to five terms between 1 and 99."""
-    terms = [rng.randint(1, 99) for _ in range(rng.randint(3, 5))]
+    terms = [rng.randint(1, 99) for _ in range(rng.randint(fewest, most))]
     question = "+".join(map(str, terms)) + "="
     return {"prompt": [{"role": "user", "content": question}], "answer": str(sum(terms))}
 

@@ -5,11 +5,15 @@ from the same policy and are measured on the same held-out problems.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ..grpo import GRPOTrainer
 from ..ppo import PPOTrainer
+from ..tasks import TASKS, make_chain_sum
 from ..trainer import Trainer
+from . import judges, zoo
+from .variants import VariantTrainer
 
 
 @dataclass(frozen=True)
@@ -20,11 +24,13 @@ class Setting:
         trainer: its class.
         options: fields of its configuration that differ from the defaults.
         judge: what pays in training; None: the task's verifier, which measures in any case.
+        steps: where they are not the experiment's.
     """
 
     trainer: type[Trainer]
     options: dict = field(default_factory=dict)
     judge: Callable[..., list[float]] | None = None
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class Experiment:
     Attributes:
         question: what it is to answer.
         steps: of training; a step is 256 samples unless a setting says otherwise.
+        samples_at_end: responses to each of 100 held-out problems after training, for pass@k.
     """
 
     question: str
@@ -41,6 +48,7 @@ class Experiment:
     seeds: tuple[int, ...] = tuple(range(5))
     steps: int = 40
     evaluate_every: int = 5
+    samples_at_end: int = 0
 
     def runs(self) -> list[tuple[str, int]]:
         """Label and seed of each run, seed by seed, so that an interrupted table is fair."""
@@ -57,7 +65,32 @@ def ppo(**options) -> Setting:
     return Setting(PPOTrainer, options)
 
 
+def variant(**options) -> Setting:
+    """GRPO with the switches of `VariantConfig`."""
+    return Setting(VariantTrainer, options)
+
+
+def both(judge: Callable[..., list[float]] | None = None, **options) -> dict[str, Setting]:
+    """GRPO and PPO with the same judge and options."""
+    trainers = {"grpo": GRPOTrainer, "ppo": PPOTrainer}
+    return {name: Setting(trainer, options, judge) for name, trainer in trainers.items()}
+
+
+def named(ending: str, settings: dict[str, Setting]) -> dict[str, Setting]:
+    """Settings under longer names."""
+    return {f"{name}-{ending}": setting for name, setting in settings.items()}
+
+
+# Sums of exactly so many terms. The warm start has seen three to five.
+TERMS = (3, 5, 6, 7)
+for terms in TERMS:
+    make_problem = partial(make_chain_sum, fewest=terms, most=terms)
+    TASKS[f"chain-sums-{terms}"] = replace(
+        TASKS["chain-sums"], name=f"chain-sums-{terms}", make_problem=make_problem
+    )
+
 RATES = (5e-5, 1e-4, 2e-4, 4e-4)
+AGAIN = {"grpo_epochs": 4, "learning_rate": 1e-4}  # a batch used four times
 
 EXPERIMENTS = {
     "tuning": Experiment(
@@ -76,6 +109,7 @@ EXPERIMENTS = {
     "race": Experiment(
         "PPO or GRPO, from the same start, on the same number of samples?",
         {
+            "start": replace(grpo(), steps=0),
             "grpo": grpo(),
             "ppo": ppo(),
             "ppo-lam0.95": ppo(lam=0.95),
@@ -83,5 +117,98 @@ EXPERIMENTS = {
         },
         seeds=tuple(range(8)),
         steps=60,
+        samples_at_end=64,
     ),
-}
+    "mixed-groups": Experiment(
+        "What does it cost to group different prompts, as the source's code does?",
+        {
+            "own": grpo(),
+            "mixed": variant(mixed_groups=True, prompts_per_step=256),
+            "mixed-centred": variant(
+                mixed_groups=True, prompts_per_step=256, use_group_normalization=False
+            ),
+        },
+    ),
+    "group-size": Experiment(
+        "Which group size, at a fixed number of samples?",
+        {f"G{size}": grpo(group_size=size, prompts_per_step=256 // size)
+         for size in (2, 4, 8, 16, 32)},
+    ),
+    "normalisation": Experiment(
+        "What do the standard deviations do, and the source's mix?",
+        {
+            "none": grpo(use_group_normalization=False),
+            "group": grpo(),
+            "batch": grpo(use_group_normalization=False, standardize_advantages=True),
+            "both": grpo(standardize_advantages=True),
+            **{
+                f"mix{weight}": grpo(use_group_normalization=False, baseline_reward_weight=weight)
+                for weight in (0.1, 0.5, 1.0)
+            },
+        },
+    ),
+    "judges": Experiment(
+        "Which bias of a judge does the group cancel, and which the critic?",
+        {
+            **named("fair", both()),
+            **named("offset", both(judges.offset(4.0))),
+            **named("scale", both(judges.scale(8.0))),
+            **named("length", both(judges.length_bonus(0.02))),
+            **named("flipped", both(judges.flipped(0.2))),
+            **named("shifted", both(judges.shifted(after=15, by=4.0))),
+        },
+    ),
+    "stability": Experiment(
+        "At which learning rate does each collapse?",
+        {
+            name: setting
+            for rate in (4e-4, 8e-4, 1.6e-3)
+            for name, setting in named(f"lr{rate:.1e}", both(learning_rate=rate)).items()
+        },
+    ),
+    "horizon": Experiment(
+        "Longer sums and rarer rewards: does the critic help then?",
+        {
+            **{
+                name: setting
+                for terms in TERMS
+                for name, setting in named(
+                    f"{terms}terms", both(task=f"chain-sums-{terms}", max_new_tokens=96)
+                ).items()
+            },
+            **named("rare", both(judges.rarely(0.1))),
+        },
+    ),
+    "variants": Experiment(
+        "RLOO, Dr. GRPO, DAPO, GSPO and CISPO on the same batch, used four times.",
+        {
+            "grpo": variant(**AGAIN),
+            "rloo": variant(baseline="others", use_group_normalization=False,
+                            aggregation="constant"),  # one update: it knows no ratio
+            "dr-grpo": variant(use_group_normalization=False, aggregation="constant", **AGAIN),
+            "dapo": variant(aggregation="token", clip_high=0.28, prompts_per_step=48,
+                            groups_kept=32, **AGAIN),
+            "gspo": variant(importance="sequence", clip_low=3e-4, clip_high=4e-4, **AGAIN),
+            "cispo": variant(importance="detached", aggregation="token", clip_low=1.0,
+                             clip_high=0.28, **AGAIN),
+        },
+        steps=30,
+    ),
+    "zoo": Experiment(
+        "One thing wrong in each: what do the metrics say?",
+        {
+            "healthy": grpo(),
+            "healthy-again": grpo(**AGAIN),
+            "inverted-clip": Setting(zoo.InvertedClip, AGAIN),
+            "no-end-token": Setting(zoo.NoEndToken),
+            "other-temperature": Setting(zoo.OtherTemperature, {"temperature": 1.5}),
+            "shouting-silence": Setting(zoo.ShoutingSilence, judge=zoo.form_and_answer),
+            "no-template": Setting(zoo.NoTemplate),
+            "shifted-groups": Setting(zoo.ShiftedGroups, {"max_new_tokens": 24}),
+            "random-value-head": Setting(zoo.RandomValueHead),
+            "k1-loss": grpo(kl_estimator="k1", kl_coef=0.5),
+            "k3-loss": grpo(kl_estimator="k3", kl_coef=0.5),
+        },
+        seeds=(0,),
+    ),
+}  # fmt: skip

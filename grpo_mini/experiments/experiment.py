@@ -16,8 +16,10 @@ import torch
 from tqdm.auto import tqdm
 
 from ..models import TINY_QWEN
+from ..rollout import sample
 from ..support.record import write_run
-from ..trainer import TrainingDivergedError
+from ..tasks import get_task
+from ..trainer import Trainer, TrainingDivergedError, call_reward
 from .evidence import EXPERIMENTS, Experiment, Setting
 
 RUNS = Path(__file__).parents[2] / "data" / "runs"
@@ -28,7 +30,7 @@ def run_file(out: Path, name: str, label: str, seed: int) -> Path:
     return out / name / f"{label}-seed{seed}.json"
 
 
-def make_trainer(setting: Setting, seed: int, model: str):
+def make_trainer(setting: Setting, seed: int, model: str) -> Trainer:
     """The setting's trainer for that seed."""
     config_class = setting.trainer.config_class
     unknown = set(setting.options) - {field.name for field in fields(config_class)}
@@ -42,13 +44,33 @@ def run_one(out: Path, name: str, label: str, seed: int, model: str) -> None:
     """Train one setting from one seed, on one thread, and record it."""
     torch.set_num_threads(1)
     experiment = EXPERIMENTS[name]
-    trainer = make_trainer(experiment.settings[label], seed, model)
+    setting = experiment.settings[label]
+    trainer = make_trainer(setting, seed, model)
     about = {"experiment": name, "setting": label}
+    steps = experiment.steps if setting.steps is None else setting.steps
     try:
-        trainer.train(experiment.steps, evaluate_every=experiment.evaluate_every)
+        trainer.train(steps, evaluate_every=experiment.evaluate_every)
     except TrainingDivergedError as error:  # a result like any other
         about["diverged"] = str(error)
+    if experiment.samples_at_end:
+        about["right"] = right_answers(trainer, experiment.samples_at_end)
+        about["samples_at_end"] = experiment.samples_at_end
     write_run(run_file(out, name, label, seed), trainer, **about)
+
+
+def right_answers(trainer: Trainer, samples: int, problems: int = 100) -> list[int]:
+    """How many of so many responses to each held-out problem are right."""
+    config, task = trainer.config, get_task(trainer.config.task)
+    records = task.dataset(problems, seed=0, held_out=True)
+    generator = torch.Generator().manual_seed(config.seed)
+    counts = []
+    for record in records:
+        rollout = sample(
+            trainer.policy, trainer.tokenizer, [record["prompt"]], samples,
+            config.max_new_tokens, config.temperature, generator,
+        )  # fmt: skip
+        counts.append(int(call_reward(task.reward, [record], rollout).sum()))
+    return counts
 
 
 def run_all(

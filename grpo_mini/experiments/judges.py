@@ -1,0 +1,88 @@
+"""Judges with a known bias, for chain sums: what the verifier pays, distorted.
+
+Each is a reward function. What is random in them is fixed by the text it concerns, so the same
+response to the same prompt is always paid the same.
+"""
+
+import hashlib
+from collections.abc import Callable
+
+from ..tasks import chain_sum_reward, completion_text
+
+Reward = Callable[..., list[float]]
+
+
+def _uniform(text: str) -> float:
+    """A number in [0, 1) that depends on the text alone."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48
+
+
+def _question(prompt) -> str:
+    return completion_text(prompt)
+
+
+def offset(size: float) -> Reward:
+    """Some prompts are paid more than others, whatever the response: up to ``size`` more."""
+
+    def judge(prompts, completions, **columns) -> list[float]:
+        paid = chain_sum_reward(completions, **columns)
+        return [r + size * _uniform(_question(p)) for r, p in zip(paid, prompts, strict=True)]
+
+    return judge
+
+
+def scale(most: float) -> Reward:
+    """Rewards of each prompt in a unit of its own, between 1 / ``most`` and ``most``."""
+
+    def judge(prompts, completions, **columns) -> list[float]:
+        paid = chain_sum_reward(completions, **columns)
+        exponents = [2 * _uniform(_question(prompt)) - 1 for prompt in prompts]
+        return [r * most**e for r, e in zip(paid, exponents, strict=True)]
+
+    return judge
+
+
+def length_bonus(per_character: float) -> Reward:
+    """A right answer as always, and something for each character, right or wrong."""
+
+    def judge(prompts, completions, **columns) -> list[float]:
+        paid = chain_sum_reward(completions, **columns)
+        lengths = [len(completion_text(completion)) for completion in completions]
+        return [r + per_character * n for r, n in zip(paid, lengths, strict=True)]
+
+    return judge
+
+
+def flipped(share: float) -> Reward:
+    """This share of the responses gets the opposite of what it earned."""
+
+    def judge(prompts, completions, **columns) -> list[float]:
+        paid = chain_sum_reward(completions, **columns)
+        keys = [
+            _question(p) + completion_text(c) for p, c in zip(prompts, completions, strict=True)
+        ]
+        return [1 - r if _uniform(key) < share else r for r, key in zip(paid, keys, strict=True)]
+
+    return judge
+
+
+def shifted(after: int, by: float) -> Reward:
+    """From the step after the first ``after`` on, every reward is larger by the same amount."""
+
+    def judge(prompts, completions, **columns) -> list[float]:
+        judge.calls += 1
+        paid = chain_sum_reward(completions, **columns)
+        return [reward + by * (judge.calls > after) for reward in paid]
+
+    judge.calls = 0
+    return judge
+
+
+def rarely(share: float) -> Reward:
+    """Sparse: a right answer is paid for this share of the prompts only."""
+
+    def judge(prompts, completions, **columns) -> list[float]:
+        paid = chain_sum_reward(completions, **columns)
+        return [r * (_uniform(_question(p)) < share) for r, p in zip(paid, prompts, strict=True)]
+
+    return judge

@@ -1,0 +1,188 @@
+"""What recorded runs say: figures of one run, and intervals over seeds."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy
+
+from ..support.record import read_run
+
+RUNS = Path(__file__).parents[2] / "data" / "runs"
+TARGET = 0.6  # the accuracy that "samples to" and "seconds to" ask for
+
+
+class Interval(NamedTuple):
+    """A mean over seeds with its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+    def percent(self) -> str:
+        """The same in percent."""
+        return f"{self.mean:.0%} [{self.low:.0%}, {self.high:.0%}]"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recorded run: one setting of an experiment, trained from one seed."""
+
+    path: Path
+    header: dict
+    rows: list[dict]
+
+    @property
+    def seed(self) -> int:
+        """Seed of problems, sampling and order."""
+        return self.header["config"]["seed"]
+
+    def evaluations(self) -> list[dict]:
+        """The rows with a measurement on held-out problems, the first before training."""
+        return [row for row in self.rows if "eval_accuracy" in row]
+
+
+def load(experiment: str, runs: Path = RUNS) -> dict[str, list[Run]]:
+    """All runs of an experiment by setting, each setting's by seed.
+
+    Raises:
+        FileNotFoundError: none is recorded; the message says how to make them.
+    """
+    found: dict[str, list[Run]] = {}
+    for path in sorted((runs / experiment).glob("*.json")):
+        header, rows = read_run(path)
+        found.setdefault(header["setting"], []).append(Run(path, header, rows))
+    if not found:
+        raise FileNotFoundError(
+            f"{runs / experiment} holds no runs; "
+            f"python -m grpo_mini experiment {experiment} --out {runs} makes them"
+        )
+    return {label: sorted(group, key=lambda run: run.seed) for label, group in found.items()}
+
+
+# 97.5% quantiles of Student's t, for 2, 3, ... values.
+STUDENT = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201)
+
+
+def bootstrap(values: Sequence[float], draws: int = 10_000, seed: int = 0) -> Interval:
+    """Mean and 95% interval by resampling the seeds.
+
+    The plain percentile interval is too narrow for few seeds: with 5 it holds the truth in 84% of
+    the cases, with 8 in 89%. So it is widened about the mean by sqrt(n / (n - 1)) * t / 1.96, as in
+    the expanded percentile interval (Hesterberg 2015, arXiv 1411.5279).
+
+    Raises:
+        ValueError: fewer than two values, which say nothing about their spread.
+    """
+    values = numpy.asarray(values, dtype=float)
+    number = len(values)
+    if number < 2:
+        raise ValueError(f"an interval needs at least 2 seeds, got {number}")
+    rows = numpy.random.default_rng(seed).integers(number, size=(draws, number))
+    mean, ends = values.mean(), numpy.quantile(values[rows].mean(axis=1), [0.025, 0.975])
+    student = STUDENT[min(number - 2, len(STUDENT) - 1)]
+    wider = (number / (number - 1)) ** 0.5 * student / 1.96
+    low, high = mean + wider * (ends - mean)
+    return Interval(float(mean), float(low), float(high))
+
+
+def difference(
+    first: Sequence[Run], second: Sequence[Run], figure: Callable[[Run], float]
+) -> Interval:
+    """``figure`` of the first minus that of the second, seed by seed, with its interval."""
+    others = {run.seed: figure(run) for run in second}
+    return bootstrap([figure(run) - others[run.seed] for run in first if run.seed in others])
+
+
+# ---------------------------------------------------------------------------- figures of a run
+
+
+def final(run: Run) -> float:
+    """Accuracy at the end: mean of the last two measurements."""
+    return float(numpy.mean([row["eval_accuracy"] for row in run.evaluations()[-2:]]))
+
+
+def best(run: Run) -> float:
+    """The best measurement."""
+    return max(row["eval_accuracy"] for row in run.evaluations())
+
+
+def drop(run: Run) -> float:
+    """From the best measurement to the last."""
+    return best(run) - run.evaluations()[-1]["eval_accuracy"]
+
+
+def area(run: Run) -> float:
+    """Mean accuracy over the samples, by the trapezium rule: high for fast learning."""
+    rows = run.evaluations()
+    samples = [row["samples"] for row in rows]
+    accuracy = [row["eval_accuracy"] for row in rows]
+    return float(numpy.trapezoid(accuracy, samples) / (samples[-1] - samples[0]))
+
+
+def reached(run: Run, x: str = "samples", target: float = TARGET) -> float:
+    """Where accuracy first passes ``target``, by straight lines between measurements; inf if never.
+
+    Args:
+        x: the metric to count in: "samples", "tokens", "train_seconds" or "step".
+    """
+    before = None
+    for point, accuracy in zip(*curve(run, x), strict=True):
+        if accuracy >= target:
+            if before is None:
+                return point
+            share = (target - before[1]) / (accuracy - before[1])
+            return before[0] + share * (point - before[0])
+        before = point, accuracy
+    return float("inf")
+
+
+def collapsed(run: Run) -> bool:
+    """True if it diverged, or ended with less than half of its best accuracy."""
+    return "diverged" in run.header or final(run) < best(run) / 2
+
+
+def curve(run: Run, x: str = "samples", metric: str = "eval_accuracy") -> tuple[list, list]:
+    """The measurements of ``metric`` over ``x``; ``tokens`` counts those sampled for training."""
+    points, values, tokens, samples = [], [], 0.0, 0
+    for row in run.rows:
+        tokens += row.get("length_mean", 0.0) * (row["samples"] - samples)
+        samples = row["samples"]
+        if metric in row:
+            points.append(tokens if x == "tokens" else row[x])
+            values.append(row[metric])
+    return points, values
+
+
+def band(
+    runs: Sequence[Run], x: str = "samples", metric: str = "eval_accuracy", points: int = 40
+) -> tuple[list[float], list[Interval]]:
+    """Mean curve over seeds with its interval, as far as the shortest run goes.
+
+    Where ``x`` differs from run to run, as tokens and seconds do, straight lines fill in.
+    """
+    curves = [curve(run, x, metric) for run in runs]
+    start, end = max(c[0][0] for c in curves), min(c[0][-1] for c in curves)
+    grid = numpy.linspace(start, end, points)
+    values = numpy.array([numpy.interp(grid, *c) for c in curves])
+    return grid.tolist(), [bootstrap(column, draws=2000) for column in values.T]
+
+
+def pass_at_k(run: Run, k: int) -> float:
+    """Chance that at least one of k responses is right, over held-out problems, after training.
+
+    The unbiased estimator 1 - C(n - c, k) / C(n, k) (Chen et al. 2021, arXiv 2107.03374,
+    equation 1), from c right ones of n.
+    """
+    n = run.header["samples_at_end"]
+    if not 1 <= k <= n:
+        raise ValueError(f"k must be between 1 and the {n} recorded samples, got {k}")
+    right = numpy.array(run.header["right"])
+    # prod over i = n-c+1 .. n of (1 - k / i)
+    steps = numpy.arange(1, n + 1)
+    none = [numpy.prod(1 - k / steps[n - c:]) if n - c >= k else 0.0 for c in right]  # fmt: skip
+    return float(1 - numpy.mean(none))

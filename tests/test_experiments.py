@@ -1,0 +1,236 @@
+"""Experiments: every setting trains, variants are the papers', judges as biased as they say."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from grpo_mini.experiments import judges, zoo
+from grpo_mini.experiments.evidence import EXPERIMENTS
+from grpo_mini.experiments.experiment import make_trainer, run_file
+from grpo_mini.experiments.variants import (
+    VariantConfig,
+    VariantTrainer,
+    detached_surrogate,
+    sequence_surrogate,
+)
+from grpo_mini.losses import aggregate, clipped_surrogate
+from grpo_mini.models import TINY_QWEN
+from grpo_mini.support.record import read_run
+from grpo_mini.tasks import TASKS
+
+SETTINGS = [
+    pytest.param(setting, id=f"{name}/{label}")
+    for name, experiment in EXPERIMENTS.items()
+    for label, setting in experiment.settings.items()
+]
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_every_setting_takes_a_step(setting):
+    small = {"prompts_per_step": 4, "max_new_tokens": 12}
+    if setting.options.get("mixed_groups"):
+        small["prompts_per_step"] = 16
+    if "groups_kept" in setting.options:
+        small["groups_kept"] = 2
+    setting = dataclasses.replace(setting, options=setting.options | small)
+    trainer = make_trainer(setting, seed=3, model=str(TINY_QWEN))
+    metrics = trainer.train_step(trainer.next_prompts())
+    assert torch.isfinite(torch.tensor(metrics["policy_loss"]))
+
+
+def test_an_unknown_option_is_named():
+    setting = EXPERIMENTS["race"].settings["grpo"]
+    with pytest.raises(ValueError, match="GRPOConfig has no gruop_size"):
+        make_trainer(dataclasses.replace(setting, options={"gruop_size": 4}), 0, str(TINY_QWEN))
+
+
+# ---------------------------------------------------------------------------- variants
+
+
+@pytest.fixture
+def tokens():
+    """Log-probs with gradient, old ones, advantages and mask of three responses."""
+    torch.manual_seed(0)
+    log_probs = (-torch.rand(3, 5, dtype=torch.float64) * 2).requires_grad_()
+    old = log_probs.detach() + 0.3 * torch.randn(3, 5, dtype=torch.float64)
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0]])
+    advantages = torch.tensor([[1.0], [-0.7], [0.4]], dtype=torch.float64)
+    return log_probs, old, advantages * mask, mask
+
+
+@pytest.mark.parametrize("low, high", [(0.2, 0.2), (10.0, 10.0), (0.01, 0.02)])
+def test_gspo_is_the_clipped_geometric_mean_of_the_ratios(tokens, low, high):
+    log_probs, old, advantages, mask = tokens
+    per_token = sequence_surrogate(log_probs, old, advantages, mask, low, high)
+    found = aggregate(per_token, mask, "sequence")
+    (gradient,) = torch.autograd.grad(found, log_probs)
+
+    expected = 0.0
+    for i in range(3):
+        length = int(mask[i].sum())
+        ratio = torch.exp((log_probs[i, :length] - old[i, :length]).mean())
+        a = advantages[i, 0]
+        expected = expected - torch.minimum(ratio * a, ratio.clamp(1 - low, 1 + high) * a) / 3
+    (right,) = torch.autograd.grad(expected, log_probs)
+    assert found.item() == pytest.approx(expected.item())
+    assert torch.allclose(gradient, right)
+
+
+def test_cispo_keeps_the_gradient_of_every_token(tokens):
+    log_probs, old, advantages, mask = tokens
+    loss = aggregate(detached_surrogate(log_probs, old, advantages, 1.0, 0.1), mask, "token")
+    (gradient,) = torch.autograd.grad(loss, log_probs)
+    ratio = torch.exp(log_probs - old).detach()
+    assert (ratio > 1.1).any(), "nothing clipped would prove nothing"
+    right = -ratio.clamp(max=1.1) * advantages / mask.sum()
+    assert torch.allclose(gradient, right)
+    assert (gradient[mask.bool()] != 0).all()
+
+
+def test_on_policy_all_importances_have_one_gradient(tokens):
+    log_probs, _, advantages, mask = tokens
+    old = log_probs.detach()
+    gradients = [
+        torch.autograd.grad(aggregate(per_token, mask, "sequence"), log_probs)[0]
+        for per_token in (
+            clipped_surrogate(log_probs, old, advantages),
+            sequence_surrogate(log_probs, old, advantages, mask, 3e-4, 4e-4),
+            detached_surrogate(log_probs, old, advantages, 1.0, 0.28),
+        )
+    ]
+    assert torch.allclose(gradients[0], gradients[1])
+    assert torch.allclose(gradients[0], gradients[2])
+
+
+def test_dynamic_sampling_keeps_the_first_groups_that_say_something():
+    config = VariantConfig(group_size=2, prompts_per_step=4, groups_kept=2, device="cpu")
+    trainer = VariantTrainer(config)
+    rollout = trainer.generate_responses(trainer.next_prompts())
+    rewards = torch.tensor([1.0, 1, 0, 1, 0, 0, 1, 0])
+    batch, metrics = trainer.compute_advantages(rollout, rewards)
+    assert batch.rollout.prompts == [rollout.prompts[i] for i in (2, 3, 6, 7)]
+    assert metrics["silent_group_share"] == 0.5
+    batch, _ = trainer.compute_advantages(rollout, torch.zeros(8))
+    assert not batch.advantages.any()
+
+
+def test_mixed_groups_have_a_prompt_a_sample():
+    config = VariantConfig(group_size=4, prompts_per_step=8, mixed_groups=True, device="cpu")
+    trainer = VariantTrainer(config)
+    rollout = trainer.generate_responses(trainer.next_prompts())
+    assert len(rollout) == 8 and len(set(map(tuple, rollout.prompts))) == 8
+
+
+# ---------------------------------------------------------------------------- judges
+
+RECORDS = TASKS["chain-sums"].dataset(200, seed=5)
+
+
+def paid(judge, right=True, extra=""):
+    """What a judge pays to 200 prompts' responses, all right or all wrong."""
+    prompts = [record["prompt"] for record in RECORDS]
+    answers = [record["answer"] for record in RECORDS]
+    given = answers if right else ["0"] * len(answers)
+    completions = [
+        [{"role": "assistant", "content": f"<answer>{a}</answer>{extra}"}] for a in given
+    ]
+    return judge(prompts=prompts, completions=completions, answer=answers)
+
+
+def test_offset_is_the_prompts_own():
+    right, wrong = paid(judges.offset(4.0)), paid(judges.offset(4.0), right=False)
+    assert [r - w for r, w in zip(right, wrong, strict=True)] == pytest.approx([1.0] * 200)
+    assert min(wrong) < 0.2 and max(wrong) > 3.8
+
+
+def test_scale_is_the_prompts_own_and_positive():
+    right = paid(judges.scale(8.0))
+    assert 1 / 8 <= min(right) < 0.15 and 7 < max(right) <= 8
+    assert paid(judges.scale(8.0), right=False) == [0.0] * 200
+
+
+def test_length_bonus_pays_each_character():
+    judge = judges.length_bonus(0.02)
+    more = [b - a for a, b in zip(paid(judge, False), paid(judge, False, "x" * 10), strict=True)]
+    assert more == pytest.approx([0.2] * 200)
+
+
+def test_flipped_share():
+    assert 0.1 < sum(reward == 0 for reward in paid(judges.flipped(0.2))) / 200 < 0.3
+    assert paid(judges.flipped(0.2)) == paid(judges.flipped(0.2))
+
+
+def test_shift_comes_after_so_many_calls():
+    judge = judges.shifted(after=2, by=4.0)
+    assert [paid(judge)[0] for _ in range(4)] == [1.0, 1.0, 5.0, 5.0]
+
+
+def test_rare_rewards_are_rare():
+    assert 0.05 < sum(paid(judges.rarely(0.1))) / 200 < 0.2
+
+
+# ---------------------------------------------------------------------------- the zoo
+
+
+def test_inverted_clip_is_wrong_for_negative_advantages_only(small_trainer):
+    trainer = small_trainer()
+    rollout = trainer.generate_responses(trainer.next_prompts())
+    for sign, equal in ((1.0, True), (-1.0, False)):
+        batch, _ = trainer.compute_advantages(rollout, torch.randn(len(rollout)))
+        batch.advantages = sign * torch.ones_like(batch.advantages)
+        moved = rollout.log_probs_BT + 0.5
+        right = trainer.surrogate(batch, moved)
+        wrong = zoo.InvertedClip.surrogate(trainer, batch, moved)
+        assert torch.equal(right, wrong) == equal
+
+
+def test_shouting_silence_shouts(small_trainer):
+    trainer = small_trainer(group_size=8, prompts_per_step=1)
+    equal = torch.full((8,), 0.3)
+    assert trainer.compute_relative_rewards(equal)[0].abs().max() == 0
+    assert zoo.ShoutingSilence.compute_relative_rewards(trainer, equal)[0].abs().max() > 0.5
+
+
+def test_the_form_alone_is_worth_something():
+    assert paid(zoo.form_and_answer) == [1.0] * 200
+    assert paid(zoo.form_and_answer, right=False) == [0.3] * 200
+    assert paid(zoo.form_and_answer, right=False, extra="!") == [0.0] * 200
+
+
+# ---------------------------------------------------------------------------- the command
+
+
+def test_an_experiment_goes_on_where_it_was(tmp_path, monkeypatch):
+    """One run is there, one is made; then nothing is left to do."""
+    program = (
+        "import dataclasses, sys; from grpo_mini.experiments import evidence, experiment;"
+        "short = evidence.Experiment('?', {'a': evidence.grpo(prompts_per_step=2), "
+        "'b': evidence.ppo(prompts_per_step=4)}, seeds=(0,), steps=2, evaluate_every=2, "
+        "samples_at_end=2);"
+        "evidence.EXPERIMENTS['short'] = short;"
+        "experiment.main(sys.argv[1:])"
+    )
+
+    def run(*options):
+        command = [sys.executable, "-c", program, "short", "--out", str(tmp_path), *options]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    assert run("--one", "a", "--seeds", "0").returncode == 0
+    file = run_file(tmp_path, "short", "a", 0)
+    before = file.read_bytes()
+    done = run()
+    assert done.returncode == 1 and "add --resume" in done.stderr
+    header, rows = read_run(file)
+    assert header["setting"] == "a" and header["experiment"] == "short"
+    assert [row["step"] for row in rows] == [0, 1, 2]
+    assert len(header["right"]) == 100 and max(header["right"]) <= 2
+    assert file.read_bytes() == before
+
+
+def test_list_names_them_all():
+    command = [sys.executable, "-m", "grpo_mini", "experiment", "--list"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert all(f"{name}: " in done.stdout for name in EXPERIMENTS)

@@ -1,0 +1,82 @@
+"""Statistics over recorded runs: known answers, coverage, errors that say what to do."""
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy
+import pytest
+
+from grpo_mini.experiments import statistics
+from grpo_mini.experiments.statistics import Run, bootstrap
+
+
+def run(accuracies, seed=0, samples=100, **header):
+    """A run measured every ``samples`` samples, with responses of 10 tokens."""
+    rows = [
+        {"step": i, "samples": i * samples, "train_seconds": 2.0 * i, "eval_accuracy": accuracy}
+        | ({"length_mean": 10.0} if i else {})
+        for i, accuracy in enumerate(accuracies)
+    ]
+    return Run(Path("x"), {"config": {"seed": seed}, **header}, rows)
+
+
+def test_figures_of_a_known_curve():
+    known = run([0.2, 0.4, 0.8, 0.7])
+    assert statistics.final(known) == pytest.approx(0.75)
+    assert statistics.best(known) == 0.8
+    assert statistics.drop(known) == pytest.approx(0.1)
+    assert statistics.area(known) == pytest.approx((0.3 + 0.6 + 0.75) / 3)
+    assert statistics.reached(known) == pytest.approx(150)
+    assert statistics.reached(known, "tokens") == pytest.approx(1500)
+    assert statistics.reached(known, "train_seconds") == pytest.approx(3.0)
+    assert statistics.reached(known, target=0.1) == 0
+    assert statistics.reached(known, target=0.9) == float("inf")
+
+
+def test_collapse():
+    assert not statistics.collapsed(run([0.3, 0.8, 0.7, 0.6]))
+    assert statistics.collapsed(run([0.3, 0.8, 0.1, 0.1]))
+    assert statistics.collapsed(run([0.3, 0.8], diverged="loss is not finite"))
+
+
+@pytest.mark.parametrize("number", [3, 5, 8])
+def test_the_interval_holds_the_truth_as_often_as_it_says(number):
+    source = numpy.random.default_rng(number)
+    intervals = [bootstrap(source.normal(size=number), draws=500) for _ in range(400)]
+    assert 0.91 < numpy.mean([i.low <= 0 <= i.high for i in intervals]) < 0.985
+
+
+def test_an_interval_of_one_seed_is_refused():
+    with pytest.raises(ValueError, match="at least 2 seeds, got 1"):
+        bootstrap([0.5])
+
+
+def test_differences_are_taken_seed_by_seed():
+    first = [run([0.0, 0.5 + seed / 10] * 2, seed) for seed in range(4)]
+    second = [run([0.0, 0.4 + seed / 10] * 2, seed) for seed in reversed(range(5))]
+    found = statistics.difference(first, second, statistics.best)
+    assert found == pytest.approx((0.1, 0.1, 0.1))
+
+
+def test_band_fills_in_between():
+    grid, band = statistics.band([run([0.0, 1.0]), run([0.5, 0.5, 0.9], 1)], points=3)
+    assert grid == [0, 50, 100]
+    assert [interval.mean for interval in band] == pytest.approx([0.25, 0.5, 0.75])
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 4])
+def test_pass_at_k_against_enumeration(k):
+    right = [0, 1, 3, 4]
+    found = statistics.pass_at_k(run([0.0], right=right, samples_at_end=4), k)
+    draws = [any(i < c for i in chosen) for c in right for chosen in combinations(range(4), k)]
+    assert found == pytest.approx(sum(draws) / len(draws))
+
+
+def test_pass_at_more_than_was_sampled_is_refused():
+    with pytest.raises(ValueError, match="between 1 and the 4 recorded samples, got 5"):
+        statistics.pass_at_k(run([0.0], right=[1], samples_at_end=4), 5)
+
+
+def test_missing_runs_say_how_to_make_them(tmp_path):
+    with pytest.raises(FileNotFoundError, match="grpo_mini experiment race --out"):
+        statistics.load("race", tmp_path)
