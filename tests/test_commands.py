@@ -3,9 +3,11 @@
 import json
 
 import pytest
+import torch
 from matplotlib.image import imread
 
 from grpo_mini.__main__ import main
+from grpo_mini.experiments.cost import SharedTrunkPPO
 from grpo_mini.support.record import read_run
 
 
@@ -81,6 +83,32 @@ def test_demo_writes_a_table_and_a_picture(tmp_path, capsys):
     assert imread(tmp_path / "demo.png").std() > 0.05, "the picture is blank"
     samples = [read_run(tmp_path / f"{name}.jsonl")[1][-1]["samples"] for name in ("grpo", "ppo")]
     assert samples == [512, 512]
+
+
+def test_a_shared_trunk_reads_both_from_one_pass(small_trainer):
+    own = small_trainer("ppo")
+    shared = SharedTrunkPPO(own.config)
+    torch.nn.init.normal_(shared.critic.head.weight)
+    rollout = own.generate_responses(own.next_prompts())
+    log_probs, _, values = shared.compute_log_probs_and_values(rollout)
+    inside = rollout.mask_BT.bool()
+    assert torch.allclose(log_probs[inside], own.compute_log_probs(rollout)[0][inside], atol=1e-5)
+    assert torch.allclose(values[inside], shared.compute_values(rollout)[inside], atol=1e-5)
+    before = shared.critic.head.weight.clone()
+    shared.train_step(shared.next_prompts())
+    assert not torch.equal(shared.critic.head.weight, before)
+
+
+def test_the_ledger_keeps_the_cells_that_are_there(tmp_path, monkeypatch):
+    monkeypatch.setattr("grpo_mini.experiments.cost.GRID", (("tiny", 4, (2, 4), (3,), 2),))
+    (tmp_path / "tiny-G4-T3.json").write_text("kept")
+    assert main(["cost", "--ledger", str(tmp_path)]) == 0
+    assert (tmp_path / "tiny-G4-T3.json").read_text() == "kept"
+    cell = json.loads((tmp_path / "tiny-G2-T3.json").read_text())
+    assert cell["run"]["group_size"] == 2 and cell["run"]["commit"]
+    grpo, ppo, shared = (cell[name] for name in ("grpo", "ppo", "ppo-shared"))
+    assert shared["trainable parameters"] == grpo["trainable parameters"] + 129
+    assert ppo["trainable parameters"] == 2 * grpo["trainable parameters"] + 129
 
 
 def test_cost_counts_what_can_be_counted_by_hand(capsys):

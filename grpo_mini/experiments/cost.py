@@ -7,21 +7,38 @@ weights and needs no hub. Each algorithm runs in a process of its own, so its pe
 import argparse
 import json
 import random
+import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
+from torch import Tensor
+from tqdm.auto import tqdm
 
 from ..grpo import GRPOConfig, GRPOTrainer
-from ..models import TINY_QWEN, Model, Tokenizer, count_parameters, load_policy, load_tokenizer
+from ..losses import token_log_probs
+from ..models import (
+    TINY_QWEN,
+    Critic,
+    Model,
+    Tokenizer,
+    count_parameters,
+    load_policy,
+    load_tokenizer,
+)
 from ..ppo import PPOConfig, PPOTrainer
+from ..rollout import Rollout, outputs_per_token
+from ..support.checkpoints import atomic_write
 from ..support.measure import peak_memory_mb
+from ..support.record import provenance
 from ..trainer import Trainer
 from ..warmstart import build_model
 
-# Geometries from the models' published config.json files.
+# Geometries: the tiny Qwen's, and those of the models' published config.json files.
 GEOMETRIES = {
+    "tiny": {},
     "qwen2-0.5b": {
         "vocab_size": 151936,
         "hidden_size": 896,
@@ -54,6 +71,33 @@ def build(name: str) -> tuple[Model, Tokenizer]:
     return build_model(tokenizer, **GEOMETRIES[name]).eval(), tokenizer
 
 
+class SharedTrunkPPO(PPOTrainer):
+    """PPO whose value head sits on the policy's own backbone: one model, one forward pass."""
+
+    def __init__(self, *args, **kwargs):
+        Trainer.__init__(self, *args, **kwargs)
+        self.critic = Critic(self.policy.base_model)
+        head = {"params": self.critic.head.parameters(), "lr": self.config.critic_learning_rate}
+        self.policy_optimizer.add_param_group(head)
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """One, for policy and head."""
+        return Trainer.optimizers(self)
+
+    def compute_log_probs_and_values(
+        self, rollout: Rollout
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Log-probs, no entropy, and values, from the same hidden states."""
+
+        def hidden(logits_to_keep: int = 0, **inputs: Tensor) -> Tensor:
+            return self.policy.base_model(**inputs).last_hidden_state[:, -logits_to_keep:]
+
+        states = outputs_per_token(hidden, self.policy, rollout)
+        logits = self.policy.get_output_embeddings()(states)
+        log_probs = token_log_probs(logits, rollout.tokens_BT, self.config.temperature)
+        return log_probs, None, self.critic.head(states).squeeze(-1).float()
+
+
 def random_reward(completions, **columns) -> list[float]:
     """Random numbers: every group has something to compare, so no work is left out."""
     return [random.random() for _ in completions]
@@ -65,7 +109,7 @@ def tensor_bytes(tensors) -> int:
 
 
 def measure(arguments: argparse.Namespace) -> dict:
-    """Build the trainer, take two steps, report the second."""
+    """Build the trainer, take some steps, report the median of all but the first."""
     shared = {
         "max_new_tokens": arguments.max_new_tokens,
         "micro_batch_tokens": arguments.micro_batch_tokens,
@@ -86,18 +130,19 @@ def measure(arguments: argparse.Namespace) -> dict:
             critic_learning_rate=1e-6,
             **shared,
         )
-        trainer = PPOTrainer(config, random_reward, None, model, tokenizer)
+        kind = {"ppo": PPOTrainer, "ppo-shared": SharedTrunkPPO}[arguments.algorithm]
+        trainer = kind(config, random_reward, None, model, tokenizer)
 
     gradients: list[int] = []
     forget = trainer.zero_grad
 
     def count_then_forget() -> None:
-        parameters = (p for m in trainer.models().values() for p in m.parameters())
+        parameters = {p for m in trainer.models().values() for p in m.parameters()}
         gradients.append(tensor_bytes(p.grad for p in parameters if p.grad is not None))
         forget()
 
     trainer.zero_grad = count_then_forget
-    history = trainer.train(2)
+    history = trainer.train(arguments.steps)
     models = trainer.models().values()
     states = [
         value
@@ -107,19 +152,66 @@ def measure(arguments: argparse.Namespace) -> dict:
         if torch.is_tensor(value)
     ]
     mega = 2**20
-    last = history[-1]
+    later = history[1:] or history
+    phases = [name for name in history[-1] if name.startswith("seconds_")]
+    seconds = {name: statistics.median(row[name] for row in later) for name in phases}
     return {
         "trainable parameters": count_parameters(*models, trainable_only=True),
         "resident parameters": count_parameters(*models),
         "weights MB": tensor_bytes({p for m in models for p in m.parameters()}) / mega,
         "gradients MB": max(gradients) / mega,
         "optimiser state MB": tensor_bytes(states) / mega,
-        "peak MB": last["peak_memory_mb"],
+        "peak MB": history[-1]["peak_memory_mb"],
         "peak MB before the model": before,
-        "response tokens": last["length_mean"],
-        **{name: last[name] for name in last if name.startswith("seconds_")},
-        "seconds in all": last["train_seconds"] - history[-2]["train_seconds"],
+        "response tokens": statistics.mean(row["length_mean"] for row in later),
+        **seconds,
+        "seconds in all": sum(seconds.values()),
     }
+
+
+def measured_apart(argv: Sequence[str], algorithm: str) -> dict:
+    """`measure` in a process of its own, so that the peak is its own."""
+    command = [sys.executable, "-m", "grpo_mini", "cost", *argv, "--algorithm", algorithm]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        errors = done.stderr.strip().splitlines()
+        raise ValueError(
+            f"the {algorithm} step failed (out of memory?): {errors[-1] if errors else 'killed'}"
+        )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+ALGORITHMS = ("grpo", "ppo", "ppo-shared")
+# Model, samples of a step, group sizes, longest responses, steps.
+GRID = (("tiny", 64, (4, 8, 16), (16, 64, 256), 6), ("qwen2-0.5b", 8, (4,), (16, 64), 3))
+
+
+def write_ledger(folder: Path) -> None:
+    """Measure the whole grid into one file a cell; the cells that are there are kept.
+
+    Geometries with random weights hardly ever end a response, so its length is the limit.
+    """
+    cells = [
+        (model, samples, size, tokens, steps)
+        for model, samples, sizes, lengths, steps in GRID
+        for size in sizes
+        for tokens in lengths
+    ]
+    for model, samples, size, tokens, steps in tqdm(cells, desc="cost", unit="cell"):
+        path = folder / f"{model}-G{size}-T{tokens}.json"
+        if path.exists():
+            continue
+        argv = [
+            *("--model", model, "--prompts", str(samples // size), "--group-size", str(size)),
+            *("--max-new-tokens", str(tokens), "--steps", str(steps)),
+            *("--micro-batch-tokens", "2048" if model == "tiny" else "256"),
+        ]
+        figures = {name: measured_apart(argv, name) for name in ALGORITHMS}
+        cell = {"model": model, "samples": samples, "group_size": size, "max_new_tokens": tokens}
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic_write(
+            path, json.dumps({"run": {**cell, **provenance()}, **figures}, indent=1) + "\n"
+        )
 
 
 def main(argv: Sequence[str]) -> None:
@@ -139,20 +231,21 @@ def main(argv: Sequence[str]) -> None:
         "--reference", action=argparse.BooleanOptionalAction, default=True,
         help="keep a frozen reference policy for the KL penalty",
     )  # fmt: skip
+    parser.add_argument("--steps", type=int, default=2, help="to take; the first is not counted")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    parser.add_argument("--algorithm", choices=("grpo", "ppo"), help=argparse.SUPPRESS)
+    parser.add_argument("--ledger", type=Path, help="measure the course's whole grid into a folder")
+    parser.add_argument("--algorithm", choices=ALGORITHMS, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.algorithm:
         print(json.dumps(measure(arguments)))
         return
+    if arguments.ledger:
+        write_ledger(arguments.ledger)
+        return
     ledger = {}
-    for algorithm in ("grpo", "ppo"):
-        command = [sys.executable, "-m", "grpo_mini", "cost", *argv, "--algorithm", algorithm]
+    for algorithm in ALGORITHMS[:2]:
         print(f"measuring {algorithm.upper()} …", file=sys.stderr)
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-        if done.returncode:
-            raise ValueError(f"the {algorithm} step failed; see above (out of memory?)")
-        ledger[algorithm.upper()] = json.loads(done.stdout.splitlines()[-1])
+        ledger[algorithm.upper()] = measured_apart(argv, algorithm)
     if arguments.json:
         print(json.dumps(ledger, indent=1))
         return
