@@ -156,6 +156,10 @@ EXPERIMENTS = {
             **named("length", both(judges.length_bonus(0.02))),
             **named("flipped", both(judges.flipped(0.2))),
             **named("shifted", both(judges.shifted(after=15, by=4.0))),
+            "centred-fair": grpo(use_group_normalization=False),
+            "centred-scale": replace(
+                grpo(use_group_normalization=False), judge=judges.scale(8.0)
+            ),
         },
     ),
     "stability": Experiment(
