@@ -226,6 +226,7 @@ def test_an_experiment_goes_on_where_it_was(tmp_path, monkeypatch):
     header, rows = read_run(file)
     assert header["setting"] == "a" and header["experiment"] == "short"
     assert [row["step"] for row in rows] == [0, 1, 2]
+    assert len(header["examples"]) == 2 and all(map(all, header["examples"]))
     assert len(header["right"]) == 100 and max(header["right"]) <= 2
     assert file.read_bytes() == before
 

@@ -41,7 +41,7 @@ def make_trainer(setting: Setting, seed: int, model: str) -> Trainer:
 
 
 def run_one(out: Path, name: str, label: str, seed: int, model: str) -> None:
-    """Train one setting from one seed, on one thread, and record it."""
+    """Train one setting from one seed, on one thread, and record it with a few last responses."""
     torch.set_num_threads(1)
     experiment = EXPERIMENTS[name]
     setting = experiment.settings[label]
@@ -52,6 +52,11 @@ def run_one(out: Path, name: str, label: str, seed: int, model: str) -> None:
         trainer.train(steps, evaluate_every=experiment.evaluate_every)
     except TrainingDivergedError as error:  # a result like any other
         about["diverged"] = str(error)
+    records = trainer.next_prompts()[:4]
+    rollout = trainer.generate_responses(records)
+    size = len(rollout) // len(records)
+    about["examples"] = [[r["prompt"][-1]["content"], rollout.texts[i * size][:200]]
+                         for i, r in enumerate(records)]  # fmt: skip
     if experiment.samples_at_end:
         about["right"] = right_answers(trainer, experiment.samples_at_end)
         about["samples_at_end"] = experiment.samples_at_end

@@ -53,9 +53,10 @@ def load(experiment: str, runs: Path = RUNS) -> dict[str, list[Run]]:
         FileNotFoundError: none is recorded; the message says how to make them.
     """
     found: dict[str, list[Run]] = {}
-    for path in sorted((runs / experiment).glob("*.json")):
+    for path in sorted((runs / experiment).glob("*.json*")):
         header, rows = read_run(path)
-        found.setdefault(header["setting"], []).append(Run(path, header, rows))
+        label = header.get("setting") or header["algorithm"].removesuffix("Trainer").lower()
+        found.setdefault(label, []).append(Run(path, header, rows))
     if not found:
         raise FileNotFoundError(
             f"{runs / experiment} holds no runs; "
