@@ -395,7 +395,7 @@ def progress() -> Card:
     lines = []
     for notebook in sorted({number.split(".")[0] for number in EXERCISES}, key=int):
         numbers = sorted(n for n in EXERCISES if n.split(".")[0] == notebook)
-        marks = "  ".join(f"{n} {'✓' if n in done else '·'}" for n in numbers)
+        marks = "  ".join(f"{n} {'✓' if n in done else '○'}" for n in numbers)
         lines.append(f"Notebook {int(notebook):02d}: {marks}")
     status = "right" if len(done) == len(EXERCISES) else "note"
     return Card(status, f"{len(done)} of {len(EXERCISES)} exercises solved", tuple(lines))

@@ -14,7 +14,7 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 def execute(notebook: nbformat.NotebookNode, folder: Path = NOTEBOOKS) -> None:
     """Run all cells in ``folder``; an error in a cell is raised here."""
     NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     ).execute()
 
 

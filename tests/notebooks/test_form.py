@@ -78,6 +78,17 @@ def test_figures_in_prose_are_computed(notebook):
         assert not found, f"{found} in: {cell.source[:80]}"
 
 
+def test_no_paragraph_turns_into_a_list(notebook):
+    """A line that happens to begin with ``1. `` ends its paragraph and begins a list."""
+    item = re.compile(r"\s*(\d+[.)]|[-+*])\s")
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            for paragraph in re.split(r"\n\s*\n", cell.source):
+                lines = paragraph.splitlines()
+                if not item.match(lines[0]):
+                    assert not any(map(item.match, lines)), paragraph
+
+
 def test_each_exercise_has_its_stub_and_its_check(notebook, path):
     number = str(int(path.stem[:2]))
     wanted = {entry for entry in EXERCISES if entry.split(".")[0] == number}
