@@ -383,7 +383,8 @@ class Trainer(Resumable):
             log = Path(folder) / "log.jsonl"
             atomic_write(log, "".join(json.dumps(row) + "\n" for row in self.history))
         if evaluate_every and not self.history:
-            self._record({"step": 0, "samples": 0, "train_seconds": 0.0, **self.evaluate()}, log)
+            start = dict.fromkeys(("step", "samples", "train_seconds", "cpu_seconds"), 0)
+            self._record(start | self.evaluate(), log)
         name = type(self).__name__.removesuffix("Trainer")
         progress = tqdm(
             total=steps, desc=name, unit="step", dynamic_ncols=True, disable=bool(on_step)
@@ -391,11 +392,12 @@ class Trainer(Resumable):
         last = self.step + steps
         with progress, uninterrupted() as interrupted:
             while self.step < last and not interrupted():
-                start, self._seconds = time.perf_counter(), defaultdict(float)
+                start, cpu = time.perf_counter(), time.process_time()
+                self._seconds = defaultdict(float)
                 records = self.next_prompts()
                 metrics = self.train_step(records)
-                took = time.perf_counter() - start
-                before = self.history[-1] if self.history else {"train_seconds": 0, "samples": 0}
+                took, worked = time.perf_counter() - start, time.process_time() - cpu
+                before = defaultdict(int, self.history[-1] if self.history else {})
                 self.step += 1
                 row = {
                     "step": self.step,
@@ -404,6 +406,7 @@ class Trainer(Resumable):
                     **metrics,
                     "peak_memory_mb": peak_memory_mb(self.policy.device),
                     "train_seconds": before["train_seconds"] + took,
+                    "cpu_seconds": before["cpu_seconds"] + worked,
                     **{f"seconds_{phase}": s for phase, s in self._seconds.items()},
                 }
                 if evaluate_every and self.step % evaluate_every == 0:

@@ -154,8 +154,9 @@ def c3(runs: Path) -> Verdict:
         word,
         f"At the same number of samples {min(saved):.0%} to {max(saved):.0%} over group sizes, "
         f"response lengths and models ({sum(inside)} of {len(ledger)} cells inside 30 to 40%); "
-        f"against a shared trunk {min(shared):.0%} to {max(shared):.0%}. At the same number of prompts GRPO takes "
-        f"{min(prompts):.1f} to {max(prompts):.1f} times as long as PPO with one sample.",
+        f"against a shared trunk {min(shared):.0%} to {max(shared):.0%}. At the same number of "
+        f"prompts GRPO takes {min(prompts):.1f} to {max(prompts):.1f} times as long as PPO with "
+        f"one sample.",
         ("cost",),
         "sampling and update happen to take their shares of time so; the saving is no constant",
     )

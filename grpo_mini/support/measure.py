@@ -47,6 +47,7 @@ METRICS = {
     "eval_think_share": "share of held-out responses that think first",
     "eval_length": "mean response tokens on held-out problems",
     "train_seconds": "training time so far, without evaluation and checkpoints",
+    "cpu_seconds": "processor time of it, all cores together; other programs do not change it",
     "samples": "responses sampled for training so far",
 }
 TIMING_METRICS = frozenset(
