@@ -205,27 +205,12 @@ COUNTDOWN_INSTRUCTIONS = (
     "using each at most once. " + ANSWER_FORM.format("the expression")
 )
 
+CHAIN_SUM = (make_chain_sum, demonstrate_chain_sum)
+COUNTDOWN = (make_countdown, demonstrate_countdown)
 TASKS = {
-    task.name: task
-    for task in (
-        Task(
-            "chain-sums",
-            make_chain_sum,
-            demonstrate_chain_sum,
-            chain_sum_reward,
-            CHAIN_SUM_INSTRUCTIONS,
-        ),
-        Task(
-            "graded", make_chain_sum, demonstrate_chain_sum, graded_reward, CHAIN_SUM_INSTRUCTIONS
-        ),
-        Task(
-            "countdown",
-            make_countdown,
-            demonstrate_countdown,
-            countdown_reward,
-            COUNTDOWN_INSTRUCTIONS,
-        ),
-    )
+    "chain-sums": Task("chain-sums", *CHAIN_SUM, chain_sum_reward, CHAIN_SUM_INSTRUCTIONS),
+    "graded": Task("graded", *CHAIN_SUM, graded_reward, CHAIN_SUM_INSTRUCTIONS),
+    "countdown": Task("countdown", *COUNTDOWN, countdown_reward, COUNTDOWN_INSTRUCTIONS),
 }
 
 

@@ -28,7 +28,7 @@ from .support.checkpoints import atomic_write
 from .support.measure import peak_memory_mb, uninterrupted, wilson_interval
 from .support.requirements import require
 from .support.resume import Resumable
-from .support.rewards import checked_rewards
+from .support.rewards import call_reward, prompt_of
 from .tasks import Record, get_task, has_thought
 
 
@@ -465,32 +465,6 @@ class Trainer(Resumable):
         """bfloat16 for the models' products if the configuration asks for it."""
         device = self.policy.device.type
         return torch.autocast(device, dtype=torch.bfloat16, enabled=self.config.autocast)
-
-
-def prompt_of(record: Record | str | list) -> str | list:
-    """The prompt of a record; a bare prompt is its own."""
-    return record["prompt"] if isinstance(record, dict) else record
-
-
-def call_reward(
-    reward: Callable[..., list[float]], batch_prompts: Sequence, rollout: Rollout
-) -> Tensor:
-    """Call a reward function in TRL's way and check what comes back, float32 [B]."""
-    repeats = len(rollout) // len(batch_prompts)
-    records = [record for record in batch_prompts for _ in range(repeats)]
-    columns: dict[str, list] = defaultdict(list)
-    for record, text, truncated in zip(
-        records, rollout.texts, rollout.truncated_B.tolist(), strict=True
-    ):
-        prompt = prompt_of(record)
-        is_chat = not isinstance(prompt, str)
-        columns["prompts"].append(prompt)
-        columns["completions"].append([{"role": "assistant", "content": text}] if is_chat else text)
-        columns["truncated"].append(truncated)
-        for name, value in record.items() if isinstance(record, dict) else ():
-            if name != "prompt":
-                columns[name].append(value)
-    return torch.tensor(checked_rewards(reward, columns))
 
 
 def evaluate(

@@ -166,6 +166,32 @@ def test_the_import_reader_sees_every_form():
     assert "grpo_mini.tasks" in imports("from ..tasks import TASKS", "grpo_mini.course")
 
 
+# ---------------------------------------------------------------------------- size
+
+
+def lines_of_code(source: str) -> int:
+    """Lines that are neither empty nor comment nor docstring."""
+    lines = source.splitlines()
+    code = {i for i, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            code -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return len(code)
+
+
+def test_the_core_can_be_read_in_an_evening():
+    sources = [path.read_text(encoding="utf-8") for path in PACKAGE.glob("*.py")]
+    assert sum(map(lines_of_code, sources)) <= 1250
+    assert sum(len(source.splitlines()) for source in sources) <= 1950
+
+
+def test_lines_of_code_leave_out_what_explains():
+    source = '"""Doc.\n\nMore."""\n\n# why\ndef f():\n    """Doc."""\n    return """not\na doc"""\n'
+    assert lines_of_code(source) == 3
+
+
 # ---------------------------------------------------------------------------- style, README
 
 

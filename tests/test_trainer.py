@@ -129,6 +129,20 @@ def test_an_incomplete_group_goes_with_all_that_belongs_to_it(small_trainer):
     assert batch.rollout.texts == rollout.texts[:12]
 
 
+def test_autocast_samples_and_scores_alike_and_keeps_float32_where_it_counts(
+    small_trainer, algorithm
+):
+    trainer = small_trainer(algorithm, autocast=True)
+    rollout = trainer.generate_responses(trainer.next_prompts())
+    log_probs, _ = trainer.compute_log_probs(rollout)
+    assert log_probs.dtype == rollout.log_probs_BT.dtype == torch.float32
+    distance = ((log_probs - rollout.log_probs_BT).abs() * rollout.mask_BT).sum()
+    assert 1e-6 < distance / rollout.mask_BT.sum() < 0.05, "bfloat16 rounds, but not more"
+    trainer.train_step(trainer.next_prompts())
+    for model in trainer.models().values():
+        assert all(p.dtype == torch.float32 and p.isfinite().all() for p in model.parameters())
+
+
 def test_several_epochs_leave_the_ratio_of_one(small_trainer, algorithm):
     epochs = {f"{algorithm}_epochs": 4}
     trainer = small_trainer(algorithm, learning_rate=3e-3, max_new_tokens=40, **epochs)

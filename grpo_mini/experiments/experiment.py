@@ -18,8 +18,9 @@ from tqdm.auto import tqdm
 from ..models import TINY_QWEN
 from ..rollout import sample
 from ..support.record import write_run
+from ..support.rewards import call_reward
 from ..tasks import get_task
-from ..trainer import Trainer, TrainingDivergedError, call_reward
+from ..trainer import Trainer, TrainingDivergedError
 from .evidence import EXPERIMENTS, Experiment, Setting
 
 RUNS = Path(__file__).parents[2] / "data" / "runs"

@@ -7,8 +7,8 @@ import torch
 
 from ..models import count_parameters
 from ..rollout import sample
+from ..support.rewards import call_reward
 from ..tasks import TASKS, get_task, has_thought
-from ..trainer import call_reward
 from ..warmstart import THINK_SHARE, warm_start
 
 CARD = """---

@@ -14,8 +14,9 @@ from ..losses import clipped_surrogate
 from ..models import Model
 from ..ppo import PPOTrainer
 from ..rollout import Rollout, score
+from ..support.rewards import prompt_of
 from ..tasks import chain_sum_reward, parse_response
-from ..trainer import Batch, prompt_of
+from ..trainer import Batch
 
 
 class InvertedClip(GRPOTrainer):

@@ -1,7 +1,41 @@
 """Calling a reward function that somebody else wrote, and saying what is wrong with it."""
 
 import math
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+
+def prompt_of(record: dict | str | list) -> str | list:
+    """The prompt of a record; a bare prompt is its own."""
+    return record["prompt"] if isinstance(record, dict) else record
+
+
+def call_reward(reward: Callable[..., list[float]], batch_prompts: Sequence, rollout) -> Tensor:
+    """Call a reward function in TRL's way and check what comes back, float32 [B].
+
+    Args:
+        batch_prompts: records or bare prompts, each answered by equally many neighbours of the
+            rollout. A record's other columns are handed on, one entry a response.
+
+    Raises:
+        RuntimeError, ValueError: as `checked_rewards`.
+    """
+    columns: dict[str, list] = defaultdict(list)
+    repeats = len(rollout) // len(batch_prompts)
+    for i, (text, cut) in enumerate(zip(rollout.texts, rollout.truncated_B.tolist(), strict=True)):
+        record = batch_prompts[i // repeats]
+        prompt = prompt_of(record)
+        is_chat = not isinstance(prompt, str)
+        columns["prompts"].append(prompt)
+        columns["completions"].append([{"role": "assistant", "content": text}] if is_chat else text)
+        columns["truncated"].append(cut)
+        for name, value in record.items() if isinstance(record, dict) else ():
+            if name != "prompt":
+                columns[name].append(value)
+    return torch.tensor(checked_rewards(reward, columns))
 
 
 def checked_rewards(reward: Callable[..., list[float]], columns: dict[str, list]) -> list[float]:
