@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab demo runs notebooks test lint format python clean
+.PHONY: help lab demo runs evidence notebooks test lint format python clean
 
 # The first of these that runs, is of a supported version and can make a virtual environment.
 # Each is tried, not only looked up: a name may exist and still not start.
@@ -29,27 +29,26 @@ notebooks: .venv/installed-test  ## run the notebooks and store their outputs (N
 	$(VENV_PYTHON) tests/notebooks/refresh.py $(NAMES)
 
 # The tests and the demo use only what is in the clone. Offline, a slip fails at once.
-demo test runs: export HF_HUB_OFFLINE = 1
+demo test runs evidence: export HF_HUB_OFFLINE = 1
 
 demo: .venv/installed  ## train the tiny Qwen with GRPO and with PPO, and compare them
 	$(VENV_PYTHON) -m grpo_mini demo $(ARGS)
 
-# A run that is there is not made again; delete its file to remake it. The learning rate was chosen
-# on a seed of its own, from the same grid for both algorithms.
+# A run that is there is not made again; delete its file to remake it.
 SEEDS = 0 1 2 3 4 5 6 7 8 9
-LEARNING_RATES = 5e-5 1e-4 2e-4 4e-4
 RECORD = $(VENV_PYTHON) -m grpo_mini train --steps 100000 --seconds 60 --evaluate-every 10
-runs: .venv/installed  ## record the runs in data/runs (three quarters of an hour)
-	@for algorithm in grpo ppo; do \
-		for seed in $(SEEDS); do \
-			record=data/runs/learning/$$algorithm-seed$$seed.jsonl; test -e $$record || \
-			$(RECORD) --algorithm $$algorithm --seed $$seed --record $$record || exit; \
-		done; \
-		for rate in $(LEARNING_RATES); do \
-			record=data/runs/tuning/$$algorithm-lr$$rate.jsonl; test -e $$record || \
-			$(RECORD) --algorithm $$algorithm --seed 100 --learning-rate $$rate --record $$record || exit; \
-		done; \
-	done
+runs: .venv/installed  ## record the learning runs in data/runs/learning (half an hour)
+	@for algorithm in grpo ppo; do for seed in $(SEEDS); do \
+		record=data/runs/learning/$$algorithm-seed$$seed.jsonl; test -e $$record || \
+		$(RECORD) --algorithm $$algorithm --seed $$seed --record $$record || exit; \
+	done; done
+
+# Into a folder of its own, so that it can be compared with what is recorded. Goes on if killed.
+EVIDENCE = runs/evidence
+evidence: .venv/installed  ## make every experiment again and compare with the record (hours)
+	$(VENV_PYTHON) -m grpo_mini cost --ledger $(EVIDENCE)/cost
+	$(VENV_PYTHON) -m grpo_mini experiment all --out $(EVIDENCE) --resume $(ARGS)
+	$(VENV_PYTHON) -m grpo_mini experiment --compare --out $(EVIDENCE)
 
 test: .venv/installed-test  ## run all tests
 	$(VENV_PYTHON) -m pytest $(ARGS)

@@ -3,10 +3,13 @@
 import hashlib
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from grpo_mini.experiments.cost import ALGORITHMS
+from grpo_mini.experiments.evidence import EXPERIMENTS
 from grpo_mini.support.record import read_run
 from grpo_mini.tasks import TASKS, is_held_out
 
@@ -14,7 +17,8 @@ DATA = Path(__file__).parent.parent / "data"
 ROW = re.compile(r"^\| `([^`]+)` \| `([0-9a-f]{64})` \| `([^`]+)` \|$", re.MULTILINE)
 LISTED = {name: (checksum, command) for name, checksum, command in
           ROW.findall((DATA / "README.md").read_text())}  # fmt: skip
-RUNS = sorted((DATA / "runs").rglob("*.jsonl"))
+RUNS = sorted(p for p in (DATA / "runs").rglob("*.json*") if p.parent.name != "cost")
+COST = sorted((DATA / "runs" / "cost").glob("*.json"))
 
 
 def test_every_file_is_listed_and_nothing_else():
@@ -35,7 +39,7 @@ def test_problems_are_those_of_the_seed_and_held_out(task):
     assert all(is_held_out(record["prompt"][-1]["content"]) for record in records)
 
 
-@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_recorded_run_says_what_made_it(path):
     header, rows = read_run(path)
     assert {"algorithm", "config", "command", "commit", "versions", "machine"} <= set(header)
@@ -45,6 +49,29 @@ def test_a_recorded_run_says_what_made_it(path):
         assert steps == sorted(set(steps)) and all(row["groups"] for row in rows)
     else:
         assert steps == list(range(len(rows)))
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_run_of_an_experiment_is_one_of_its_settings_and_seeds(path):
+    name = path.parent.name
+    if name not in EXPERIMENTS:
+        return
+    header, rows = read_run(path)
+    setting = EXPERIMENTS[name].settings[header["setting"]]
+    config = asdict(setting.trainer.config_class(**setting.options))
+    config |= {"seed": header["config"]["seed"], "model_name": "tiny-qwen", "device": "cpu"}
+    assert header["config"] == config
+    assert config["seed"] in EXPERIMENTS[name].seeds
+    steps = EXPERIMENTS[name].steps if setting.steps is None else setting.steps
+    assert rows[-1]["step"] == steps or "diverged" in header
+
+
+@pytest.mark.parametrize("path", COST, ids=lambda path: path.stem)
+def test_a_cell_of_the_cost_ledger_says_what_made_it(path):
+    cell = json.loads(path.read_text())
+    assert {"command", "commit", "versions", "machine"} <= set(cell["run"])
+    assert not cell["run"]["uncommitted_changes"]
+    assert set(cell) == {"run", *ALGORITHMS}
 
 
 def test_the_clone_stays_small():

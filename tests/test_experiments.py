@@ -9,7 +9,7 @@ import torch
 
 from grpo_mini.experiments import judges, zoo
 from grpo_mini.experiments.evidence import EXPERIMENTS
-from grpo_mini.experiments.experiment import make_trainer, run_file
+from grpo_mini.experiments.experiment import compare, make_trainer, run_file
 from grpo_mini.experiments.variants import (
     VariantConfig,
     VariantTrainer,
@@ -18,7 +18,7 @@ from grpo_mini.experiments.variants import (
 )
 from grpo_mini.losses import aggregate, clipped_surrogate
 from grpo_mini.models import TINY_QWEN
-from grpo_mini.support.record import read_run
+from grpo_mini.support.record import read_run, write_run
 from grpo_mini.tasks import TASKS
 
 SETTINGS = [
@@ -235,3 +235,35 @@ def test_list_names_them_all():
     command = [sys.executable, "-m", "grpo_mini", "experiment", "--list"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert all(f"{name}: " in done.stdout for name in EXPERIMENTS)
+
+
+def written(folder, label, finals, small_trainer):
+    """Runs of the experiment "race" that end with these accuracies, one a seed."""
+    for seed, accuracy in enumerate(finals):
+        trainer = small_trainer(seed=seed)
+        trainer.history = [{"step": 0, "samples": 0, "eval_accuracy": accuracy}]
+        write_run(run_file(folder, "race", label, seed), trainer, setting=label)
+
+
+@pytest.mark.parametrize(
+    "again, word",
+    [([0.5, 0.6, 0.7], "the same"), ([0.6, 0.6, 0.61], "inside"), ([0.1, 0.2, 0.2], "OUTSIDE")],
+)
+def test_runs_made_again_are_compared_with_the_record(tmp_path, small_trainer, again, word):
+    written(tmp_path / "record", "grpo", [0.5, 0.6, 0.7], small_trainer)
+    written(tmp_path / "again", "grpo", again, small_trainer)
+    (line,) = compare(tmp_path / "again", tmp_path / "record")[1:]
+    assert line.startswith("race/grpo") and line.endswith(f"  {word}")
+    assert f"{sum(again) / 3:.2f}" in line and "0.60 [" in line
+
+
+def test_one_seed_or_fewer_seeds_are_compared_with_the_same_seeds(tmp_path, small_trainer):
+    written(tmp_path / "record", "grpo", [0.5, 0.9], small_trainer)
+    written(tmp_path / "again", "grpo", [0.5], small_trainer)
+    assert compare(tmp_path / "again", tmp_path / "record")[1].endswith("the same")
+
+
+def test_an_experiment_refuses_a_seed_that_is_not_its_own():
+    command = [sys.executable, "-m", "grpo_mini", "experiment", "race", "--seeds", "77"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "not [77]" in done.stderr

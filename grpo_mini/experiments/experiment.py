@@ -22,8 +22,7 @@ from ..support.rewards import call_reward
 from ..tasks import get_task
 from ..trainer import Trainer, TrainingDivergedError
 from .evidence import EXPERIMENTS, Experiment, Setting
-
-RUNS = Path(__file__).parents[2] / "data" / "runs"
+from .statistics import RUNS, Interval, bootstrap, final, load
 
 
 def run_file(out: Path, name: str, label: str, seed: int) -> Path:
@@ -121,15 +120,43 @@ def run_all(
         progress.close()
 
 
+def compare(out: Path, record: Path = RUNS) -> list[str]:
+    """Final accuracies of the runs in ``out`` beside those of the record, a line a setting.
+
+    On the machine kind and the versions of the record a run repeats to the last digit. Elsewhere
+    rounding parts the runs, and the mean over seeds should fall into the recorded interval.
+    """
+    lines = [f"{'setting':<36}{'recorded':>20}{'made again':>12}"]
+    for name in (name for name in EXPERIMENTS if (out / name).exists()):
+        recorded = load(name, record)
+        for label, runs in load(name, out).items():
+            seeds = {run.seed for run in runs}
+            before = [final(run) for run in recorded[label] if run.seed in seeds]
+            again = [final(run) for run in runs]
+            mean = sum(again) / len(again)
+            interval = bootstrap(before) if len(before) > 1 else Interval(*before * 3)
+            if again == before:
+                word = "the same"
+            else:
+                word = "inside" if interval.low <= mean <= interval.high else "OUTSIDE"
+            lines.append(f"{f'{name}/{label}':<36}{interval!s:>20}{mean:>12.2f}  {word}")
+    return lines
+
+
 def main(argv: Sequence[str]) -> None:
     """Make an experiment's runs."""
     parser = argparse.ArgumentParser(
         prog="python -m grpo_mini experiment",
         description="Make the runs of an experiment; those that are there are kept.",
     )
-    parser.add_argument("name", nargs="?", choices=EXPERIMENTS, metavar="NAME", help="see --list")
+    parser.add_argument(
+        "name", nargs="?", choices=[*EXPERIMENTS, "all"], metavar="NAME", help="see --list; or: all"
+    )
     parser.add_argument("--list", action="store_true", help="name the experiments")
     parser.add_argument("--resume", action="store_true", help="go on with an experiment begun")
+    parser.add_argument(
+        "--compare", action="store_true", help="compare the runs in --out with the recorded ones"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder [runs]")
     parser.add_argument("--seeds", type=int, nargs="+", help="only these [all]")
     parser.add_argument(
@@ -144,19 +171,26 @@ def main(argv: Sequence[str]) -> None:
             print(f"{name}: {experiment.question}")
             print(f"    {len(experiment.runs())} runs of {experiment.steps} steps: {settings}")
         return
-    if arguments.name is None:
-        parser.error(f"which experiment? There are: {', '.join(EXPERIMENTS)}")
-    name, experiment = arguments.name, EXPERIMENTS[arguments.name]
-    seeds = arguments.seeds or experiment.seeds
-    if unknown := set(seeds) - set(experiment.seeds):
-        raise ValueError(f"{name} has the seeds {experiment.seeds}, not {sorted(unknown)}")
-    if arguments.one:
-        run_one(arguments.out, name, arguments.one, seeds[0], arguments.model)
+    if arguments.compare:
+        print("\n".join(compare(arguments.out)))
         return
-    begun = list((arguments.out / name).glob("*.json"))
-    if begun and not arguments.resume:
-        raise ValueError(
-            f"{arguments.out / name} has {len(begun)} runs already; add --resume to keep them and "
-            f"make the others, or choose another folder with --out"
-        )
-    run_all(arguments.out, name, experiment, arguments.workers, arguments.model, seeds)
+    if arguments.name is None:
+        parser.error(f"which experiment? There are: {', '.join(EXPERIMENTS)}, or all")
+    names = list(EXPERIMENTS) if arguments.name == "all" else [arguments.name]
+    for name in names:
+        known = EXPERIMENTS[name].seeds
+        if len(names) == 1 and (unknown := set(arguments.seeds or ()) - set(known)):
+            raise ValueError(f"{name} has the seeds {known}, not {sorted(unknown)}")
+        begun = list((arguments.out / name).glob("*.json"))
+        if begun and not arguments.resume and not arguments.one:
+            raise ValueError(
+                f"{arguments.out / name} has {len(begun)} runs already; add --resume to keep them "
+                f"and make the others, or choose another folder with --out"
+            )
+    if arguments.one:
+        run_one(arguments.out, names[0], arguments.one, arguments.seeds[0], arguments.model)
+        return
+    for name in names:
+        experiment = EXPERIMENTS[name]
+        seeds = arguments.seeds or experiment.seeds
+        run_all(arguments.out, name, experiment, arguments.workers, arguments.model, seeds)

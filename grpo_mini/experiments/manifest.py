@@ -4,6 +4,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from ..support.checkpoints import atomic_write, sha256
+from .evidence import EXPERIMENTS
 
 DATA = Path(__file__).parents[2] / "data"
 MADE_BY = {  # first match counts
@@ -12,7 +13,11 @@ MADE_BY = {  # first match counts
     "runs/demo/*": "python -m grpo_mini demo --out data/runs/demo",
     "runs/microscope/*": "python -m grpo_mini microscope --out data/runs/microscope/grpo.jsonl",
     "runs/learning/*": "make runs",
-    "runs/tuning/*": "make runs",
+    "runs/cost/*": "python -m grpo_mini cost --ledger data/runs/cost",
+    **{
+        f"runs/{name}/*": f"python -m grpo_mini experiment {name} --out data/runs --resume"
+        for name in EXPERIMENTS
+    },
 }
 HEADER = "| file | sha256 | made by |\n|---|---|---|\n"
 
