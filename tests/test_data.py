@@ -31,8 +31,9 @@ def test_checksum(name):
     assert hashlib.sha256((DATA / name).read_bytes()).hexdigest() == LISTED[name][0]
 
 
-@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
-def test_problems_are_those_of_the_seed_and_held_out(task):
+@pytest.mark.parametrize("name", ["chain-sums", "graded", "countdown"])
+def test_problems_are_those_of_the_seed_and_held_out(name):
+    task = TASKS[name]
     lines = (DATA / "problems" / f"{task.name}.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines]
     assert records == task.dataset(500, seed=0, held_out=True)

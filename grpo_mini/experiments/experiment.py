@@ -96,7 +96,8 @@ def run_all(
                 label, seed = left.pop(0)
                 command = [
                     *(sys.executable, "-m", "grpo_mini", "experiment", name, "--one", label),
-                    *("--seeds", str(seed), "--out", str(out), "--model", model),
+                    *("--seeds", str(seed), "--out", str(out)),
+                    *(("--model", model) if model != str(TINY_QWEN) else ()),
                 ]
                 worker = subprocess.Popen(
                     command, stderr=subprocess.PIPE, text=True, env=environment
