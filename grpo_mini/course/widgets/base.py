@@ -4,9 +4,12 @@ import base64
 import html
 
 import ipywidgets
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..figures import png
+from .looks import LOOK
 
 WIDTH, HEIGHT, DPI = 8.6, 3.4, 96
 LABEL = {"description_width": "150px"}
@@ -56,6 +59,8 @@ class Lab:
         self.picture = ipywidgets.Image(
             format="png", width=int(WIDTH * DPI), height=int(self.height * DPI)
         )
+        self.figure = Figure(figsize=(WIDTH, self.height), dpi=DPI)
+        FigureCanvasAgg(self.figure)  # one canvas for all pictures: it remembers how wide text is
         self.words = ipywidgets.HTML()
         buttons = [ipywidgets.Button(description="Reset", tooltip="back to the start")]
         buttons[0].on_click(lambda _: self.reset())
@@ -146,9 +151,11 @@ class Lab:
 
     def render(self) -> bytes:
         """The picture as PNG."""
-        figure = Figure(figsize=(WIDTH, self.height), dpi=DPI)
-        self.draw(figure, self.numbers)
-        return png(figure, DPI, pil_kwargs={"compress_level": 1})
+        for artist in self.figure.get_children()[1:]:  # all but the background
+            artist.remove()
+        with matplotlib.rc_context(LOOK):
+            self.draw(self.figure, self.numbers)
+            return png(self.figure, DPI, pil_kwargs={"compress_level": 1})
 
     def _repr_mimebundle_(self, **options) -> dict:
         """The live widget, and for pages without a kernel its picture with its sentence."""
