@@ -2,6 +2,7 @@
 
 import base64
 import html
+from collections.abc import Sequence
 
 import ipywidgets
 import matplotlib
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ..figures import png
 from .looks import LOOK
+from .names import WORDS, named
 
 WIDTH, HEIGHT, DPI = 8.6, 3.4, 96
 LABEL = {"description_width": "150px"}
@@ -27,8 +29,8 @@ def slider(label: str, value: float, low: float, high: float, step: float) -> ip
     )  # fmt: skip
 
 
-def choice(label: str, value: str, options: tuple[str, ...]) -> ipywidgets.Dropdown:
-    """One of several names."""
+def choice(label: str, value, options: Sequence) -> ipywidgets.Dropdown:
+    """One of several names or numbers."""
     return ipywidgets.Dropdown(
         options=options, value=value, description=label, style=LABEL, layout=WIDE
     )
@@ -75,9 +77,9 @@ class Lab:
             control.observe(lambda _: self.update(), names="value")
         head = ipywidgets.HTML(f"<b>{html.escape(self.title)}</b><br>{html.escape(self.question)}")
         row = ipywidgets.Layout(flex_flow="row wrap")
-        self.view = ipywidgets.VBox(
-            [head, self.layout(), ipywidgets.Box(buttons, layout=row), self.picture, self.words]
-        )
+        parts = [head, self.layout(), ipywidgets.Box(buttons, layout=row), self.picture, self.words]
+        self.words.add_class(WORDS)
+        self.view = named(ipywidgets.VBox(parts))
         self.update()
 
     # ------------------------------------------------------------------ what a widget says
