@@ -234,6 +234,17 @@ def test_clip_explorer_is_right_in_all_four_cells(ratio, advantage, pull):
     assert shown["here"] == pytest.approx(-loss.item(), abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "here", "pull"),
+    [(3.5, -1.0, -3.0, 0.0), (2.5, -1.0, -2.5, -2.5), (3.5, 1.0, 1.2, 0.0), (0.5, -1.0, -0.8, 0.0)],
+)
+def test_clip_explorer_with_the_dual_clip(ratio, advantage, here, pull):
+    shown = start(widgets.ClipExplorer, ratio=ratio, advantage=advantage, dual=True, bound=3.0)
+    assert (shown["here"], shown["pull"]) == pytest.approx((here, pull), abs=1e-5)
+    beyond = "beyond the dual clip" in widgets.ClipExplorer.sentence(shown)
+    assert beyond == (ratio == 3.5 and advantage < 0)
+
+
 def test_kl_explorer_shows_the_modules_estimators_and_their_gradients():
     shown = start(widgets.KLEstimators)
     pi = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64).log_softmax(0)
