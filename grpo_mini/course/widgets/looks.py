@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from ..figures import LOOKS
 
 UP, DOWN, THIRD, FOURTH = (look["color"] for look in LOOKS)
-GREY = "#888888"
+GREY = "#6E6E6E"
 # The look of `grpo_mini.plots.style`. Set before the axes are made it costs nothing, and a title
 # with a place of its own spares matplotlib the search for one.
 LOOK = {
