@@ -1,10 +1,14 @@
-"""Names that a browser reports for what ipywidgets leaves nameless.
+"""What a browser needs to hear: names for what ipywidgets leaves nameless, and all keys.
 
 A slider of ipywidgets 8 shows its description beside it, but the handle that takes the keyboard is
 a bare element: no label, no title, nothing that a screen reader could say. No trait of the widget
 reaches that handle. So each view carries this script, which copies the visible descriptions to
 where browsers look for names. It adds no extension and changes nothing that is seen; a front end
 that runs no scripts shows the same widgets, only nameless as before.
+
+It also keeps keys where they are pressed: in JupyterLab the arrow keys walk from cell to cell even
+while a list or a radio button has the focus, and B adds a cell, unless a part of the page asks to
+be spared.
 """
 
 import ipywidgets
@@ -14,6 +18,7 @@ SCRIPT = f"""
 (function begin(tries) {{
   const view = element.closest(".{VIEW}");
   if (!view) {{ if (tries) setTimeout(begin, 50, tries - 1); return; }}
+  view.setAttribute("data-lm-suppress-shortcuts", "true");
   function name() {{
     for (const slider of view.querySelectorAll(".widget-slider")) {{
       const label = slider.querySelector("label").textContent;
