@@ -46,19 +46,31 @@ def clipped_surrogate(
     advantages: Tensor,
     clip_low: float = 0.2,
     clip_high: float = 0.2,
+    dual_clip: float | None = None,
 ) -> Tensor:
     """-min(ratio * A, clip(ratio, 1 - clip_low, 1 + clip_high) * A), per token [B, T].
 
     The minimum, for positive and negative advantages alike (PPO, arXiv 1707.06347, equation 7);
-    two limits instead of one are DAPO's (arXiv 2503.14476, equation 10).
+    two limits instead of one are DAPO's (arXiv 2503.14476, equation 10). With ``dual_clip`` c a
+    bad token's objective is at least c * A, so that one with a huge ratio cannot rule the batch
+    (arXiv 1912.09729, equation 5).
 
     Args:
         log_probs, old_log_probs: [B, T], of the policy now and of the policy that sampled.
         advantages: [B, T], or [B, 1] for one advantage a response.
+
+    Raises:
+        ValueError: ``dual_clip`` is not above 1; it would flatten tokens that have not moved.
     """
+    if dual_clip is not None and not dual_clip > 1:
+        raise ValueError(f"dual_clip must be above 1, got {dual_clip}")
     ratio = torch.exp(log_probs - old_log_probs)
     clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
-    return -torch.minimum(ratio * advantages, clipped * advantages)
+    objective = torch.minimum(ratio * advantages, clipped * advantages)
+    if dual_clip is not None:
+        bounded = torch.maximum(objective, dual_clip * advantages)
+        objective = torch.where(advantages < 0, bounded, objective)
+    return -objective
 
 
 def kl_penalty(log_probs: Tensor, ref_log_probs: Tensor, estimator: str = "k3") -> Tensor:

@@ -161,6 +161,43 @@ def test_the_clipped_loss_is_never_below_the_plain_one():
             assert loss_and_gradient(ratio, advantage)[0] >= -ratio * advantage - 1e-12
 
 
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "loss", "gradient"),
+    [
+        pytest.param(5.0, +2.0, -1.2 * 2, 0.0, id="good token, far likelier: clipped as ever"),
+        pytest.param(0.1, +2.0, -0.1 * 2, -0.1 * 2, id="good token, far rarer: as ever"),
+        pytest.param(0.1, -2.0, +0.8 * 2, 0.0, id="bad token, far rarer: clipped as ever"),
+        pytest.param(5.0, -2.0, +3.0 * 2, 0.0, id="bad token, beyond c: flat"),
+        pytest.param(2.9, -2.0, +2.9 * 2, +2.9 * 2, id="bad token, not yet at c: pulled back"),
+        pytest.param(5.0, 0.0, 0.0, 0.0, id="no advantage"),
+    ],
+)
+def test_the_dual_clip_limits_only_bad_tokens_that_became_much_likelier(
+    ratio, advantage, loss, gradient
+):
+    found = loss_and_gradient(ratio, advantage, dual_clip=3.0)
+    assert found == pytest.approx((loss, gradient))
+
+
+@quick
+@given(st.floats(0.05, 20), st.floats(-3, 3), st.floats(1.01, 10))
+def test_the_dual_clip_is_equation_5(ratio, advantage, bound):
+    """In plain Python; and without it there is no bound."""
+    plain = min(ratio * advantage, min(max(ratio, 0.8), 1.2) * advantage)
+    expected = max(plain, bound * advantage) if advantage < 0 else plain
+    loss, gradient = loss_and_gradient(ratio, advantage, dual_clip=bound)
+    assert loss == pytest.approx(-expected)
+    assert loss_and_gradient(ratio, advantage)[0] == pytest.approx(-plain)
+    if advantage < 0 and ratio > bound + 1e-6 and ratio > 0.8:
+        assert gradient == 0.0
+
+
+@pytest.mark.parametrize("bound", [1.0, 0.5, -3.0, NAN])
+def test_the_dual_clip_must_be_above_1(bound):
+    with pytest.raises(ValueError, match=f"dual_clip must be above 1, got {bound}"):
+        clipped_surrogate(torch.zeros(1, 1), torch.zeros(1, 1), torch.ones(1, 1), dual_clip=bound)
+
+
 def test_one_advantage_a_response_counts_for_each_of_its_tokens():
     log_probs, old_log_probs = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(0))
     advantages = torch.tensor([[1.0], [-2.0], [0.5]])

@@ -20,7 +20,9 @@ from .widgets import (
     NormalisationStack,
 )
 from .widgets.board import TrainingBoard
+from .widgets.cloud import GradientCloud
 from .widgets.microscope import RolloutMicroscope
+from .widgets.tree import SamplingTree
 
 __all__ = [
     "TOY",
@@ -30,11 +32,13 @@ __all__ = [
     "Difficulty",
     "ExactPolicy",
     "GAEExplorer",
+    "GradientCloud",
     "GroupSize",
     "KLEstimators",
     "Length",
     "NormalisationStack",
     "RolloutMicroscope",
+    "SamplingTree",
     "TrainingBoard",
     "check",
     "figures",

@@ -8,6 +8,7 @@ import ipywidgets
 
 from .widgets import AdvantageMixer, Difficulty, GAEExplorer, GroupSize, Length, NormalisationStack
 from .widgets.base import Lab
+from .widgets.names import WORDS, named
 
 
 def numbers(lab: type[Lab], **values) -> dict:
@@ -185,7 +186,8 @@ class Prediction:
         self.button.on_click(lambda _: self.commit())
         self.answer = ipywidgets.HTML()
         text = ipywidgets.HTML(f"<b>Question {number}.</b> {html.escape(self.question.text)}")
-        self.view = ipywidgets.VBox([text, self.options, self.button, self.answer])
+        self.answer.add_class(WORDS)
+        self.view = named(ipywidgets.VBox([text, self.options, self.button, self.answer]))
 
     def commit(self, index: int | None = None) -> str:
         """Commit to an option, by default the chosen one; the verdict as text."""

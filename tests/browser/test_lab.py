@@ -1,6 +1,8 @@
-"""The widgets in JupyterLab, in a real browser: mouse, keyboard, Reset, presets, no errors."""
+"""The widgets in JupyterLab, in a real browser: names, keyboard, mouse, training, no errors."""
 
+import html
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -8,10 +10,12 @@ import sys
 import time
 import urllib.request
 
+import ipywidgets
 import nbformat
 import pytest
 
 from grpo_mini.course import widgets
+from grpo_mini.course.predictions import predict
 
 BROWSER = next(
     (p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None
@@ -20,17 +24,41 @@ if BROWSER is None:
     pytest.skip("needs a browser: apt install chromium, or Google Chrome", allow_module_level=True)
 sync_api = pytest.importorskip("playwright.sync_api")
 
-NAMES = widgets.__all__
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
+IMPORTS = """\
+import torch
+from grpo_mini import load_policy
+from grpo_mini.course import *
+from grpo_mini.grpo import GRPOConfig, GRPOTrainer"""
+LABS = {name: f"{name}()" for name in widgets.__all__} | {
+    "SamplingTree": "SamplingTree(*load_policy())",
+    "GradientCloud": "GradientCloud(ExactPolicy([0.5, 1.2, 0.0, -0.5, 0.8]), torch.arange(5.0))",
+    "RolloutMicroscope": "RolloutMicroscope()",
+}
+GOAL = 2000  # steps that no test waits for
+SMALL = "prompts_per_step=4, group_size=4, max_new_tokens=16, train_problems=64, device='cpu'"
+CELLS = {"imports": IMPORTS} | LABS | {
+    "board": f"board = TrainingBoard(GRPOTrainer(GRPOConfig({SMALL})), steps={GOAL}); board",
+    "meanwhile": "print('step', board.trainer.step, board.running)",
+    "predict 5.1": "predict('5.1')",
+    "predict 5.2": "predict('5.2')",
+    "last": "print('all', 'shown')",
+}  # fmt: skip
+ROLES = {
+    ipywidgets.IntSlider: "slider",
+    ipywidgets.FloatSlider: "slider",
+    ipywidgets.Dropdown: "combobox",
+    ipywidgets.Checkbox: "checkbox",
+}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """JupyterLab on a notebook with all widgets, a cell each; its address and its log."""
     folder = tmp_path_factory.mktemp("lab")
-    cells = [f"from grpo_mini.course import {name}; {name}()" for name in NAMES]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    cells = [nbformat.v4.new_code_cell(code) for code in CELLS.values()]
+    notebook = nbformat.v4.new_notebook(cells=cells)
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata["kernelspec"] = kernel
     nbformat.write(notebook, folder / "widgets.ipynb")
@@ -70,113 +98,247 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(server):
     """The notebook, run: every cell shows its widget."""
-    address, _ = server
+    address, log = server
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(60_000)
         page.errors = []
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         page.goto(f"{address}/lab/tree/widgets.ipynb?token=secret")
-        page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
         page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for(timeout=90_000)
-        pictures = page.locator(".jp-OutputArea img")
         for _ in range(5):  # the first click may come before the kernel is listening
             page.get_by_role("menuitem", name="Run", exact=True).click()
             page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
             try:
-                pictures.nth(len(NAMES) - 1).wait_for(timeout=30_000)
+                started = page.locator(".jp-InputPrompt", has_text=re.compile(r"\[[*\d]")).first
+                started.wait_for(timeout=10_000)
                 break
             except sync_api.TimeoutError:
                 page.keyboard.press("Escape")
-        assert pictures.count() == len(NAMES), server[1].read_text()[-2000:]
+        last = cell(page, "last").locator(".jp-OutputArea")
+        sync_api.expect(last, log.read_text()[-2000:]).to_contain_text("all shown", timeout=120_000)
         yield page
         browser.close()
 
 
+def cell(page, name: str):
+    """The cell with code ``CELLS[name]``."""
+    return page.locator(".jp-Notebook .jp-CodeCell").nth(list(CELLS).index(name))
+
+
+def plain(text: str) -> str:
+    """HTML as it is read."""
+    return html.unescape(re.sub(r"<[^>]+>", "", text))
+
+
 class View:
-    """One widget on the page."""
+    """One widget on the page, and beside it the same widget without a browser: its twin."""
 
     def __init__(self, page, name: str):
-        self.page = page
-        self.box = page.locator(".jp-Notebook .jp-CodeCell").nth(NAMES.index(name))
-        self.box.scroll_into_view_if_needed()
+        namespace = {}
+        exec(IMPORTS, namespace)
+        self.twin = eval(LABS[name], namespace)
+        self.page, self.box = page, cell(page, name)
+        self.picture = self.box.get_by_role("img", name=self.twin.title, exact=True)
+        self.sentence = self.box.get_by_role("status")
 
-    def seen(self) -> tuple[str, str]:
-        words = self.box.locator(".jupyter-widgets.widget-html").last.inner_text()
-        return self.box.locator("img").get_attribute("src"), words
+    def source(self) -> str:
+        return self.picture.get_attribute("src")
 
-    def settle(self) -> None:
-        """Wait until the kernel has worked off what was pressed before."""
-        last = None
-        while last != (last := self.seen()):
-            self.page.wait_for_timeout(800)
+    def agrees(self) -> None:
+        """Wait until the sentence on the page is the twin's."""
+        sync_api.expect(self.sentence).to_have_text(plain(self.twin.words.value), timeout=30_000)
 
-    def changed_from(self, before: tuple[str, str]) -> tuple[str, str]:
-        """Wait until picture and sentence are both others."""
-        for _ in range(100):
-            now = self.seen()
-            if now[0] != before[0] and now[1] != before[1]:
-                return now
-            self.page.wait_for_timeout(50)
-        raise AssertionError(f"picture or sentence stayed as they were: {before[1]}")
+    def moved(self, source: str, picture: bytes) -> None:
+        """Wait for the twin's sentence, and for a new picture if the twin has one."""
+        self.agrees()
+        if picture != self.twin.picture.value:
+            sync_api.expect(self.picture).not_to_have_attribute("src", source, timeout=30_000)
+
+    def find(self, control):
+        """A control by the role and the name that the browser reports, as a screen reader does."""
+        role = ROLES[type(control)]
+        return self.box.get_by_role(role, name=control.description, exact=True)
+
+    def reported(self, control):
+        """The value that the browser reports."""
+        found = self.find(control)
+        if isinstance(control, ipywidgets.Checkbox):
+            return found.is_checked()
+        if isinstance(control, ipywidgets.Dropdown):
+            chosen = found.evaluate("select => select.selectedOptions[0].text").replace("\xa0", " ")
+            return next(option for option in control.options if str(option) == chosen)
+        spoken = float(found.get_attribute("aria-valuetext").replace("\u2212", "-"))
+        return int(spoken) if isinstance(control.value, int) else spoken
+
+    def press(self, control) -> None:
+        """One step with the key that moves such a control, up or, at its end, down."""
+        before = self.reported(control)
+        if isinstance(control, ipywidgets.Checkbox):
+            keys = ["Space"]
+        elif isinstance(control, ipywidgets.Dropdown):
+            keys = ["ArrowUp" if control.options.index(before) else "ArrowDown"]
+        else:
+            keys = ["ArrowLeft" if before >= control.max else "ArrowRight"]
+        self.page.keyboard.press(*keys)
+        assert self.reported(control) != before, control.description
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=LABS)
 def view(request, page) -> View:
     found = View(page, request.param)
-    found.kind = getattr(widgets, request.param)
-    found.box.get_by_role("button", name="Reset").click()
-    found.settle()
+    found.box.scroll_into_view_if_needed()
+    found.agrees()
     return found
 
 
-def test_it_appears_with_picture_and_sentence(view):
-    width = view.box.locator("img").evaluate("image => image.naturalWidth")
-    assert width >= 800
-    assert len(view.seen()[1]) > 40
-
-
-def test_it_answers_to_the_keyboard(view):
-    before = view.seen()
-    handle = view.box.locator(".noUi-handle:visible").first
-    handle.focus()
-    value = handle.get_attribute("aria-valuenow")
-    for _ in range(8):
-        view.page.keyboard.press("ArrowRight")
-    for _ in range(8 if handle.get_attribute("aria-valuenow") == value else 0):
-        view.page.keyboard.press("ArrowLeft")
-    view.changed_from(before)
-    assert handle.get_attribute("aria-valuenow") != value
-
-
-def test_it_answers_to_the_mouse_and_reset_brings_it_back(view):
-    before = view.seen()
-    view.box.get_by_role("button", name=list(view.kind.presets)[-1], exact=True).click()
-    moved = view.changed_from(before)
+def test_every_control_has_a_name_a_value_and_a_place_on_the_keyboards_path(view):
+    """From the first control on, Tab leads through all of them; each moves with a key alone."""
+    assert view.picture.evaluate("image => image.naturalWidth") >= 800
+    first = True
+    for control in view.twin.controls.values():
+        if control.layout.display == "none":
+            continue  # the mixer shows as many rewards as the group has
+        found = view.find(control)
+        sync_api.expect(found).to_have_count(1, timeout=5_000)
+        assert view.reported(control) == pytest.approx(control.value), control.description
+        for _ in range(0 if first else 2):  # the number beside a slider is a stop on the way
+            if not found.evaluate("element => element === document.activeElement"):
+                view.page.keyboard.press("Tab")
+        if first:
+            found.focus()
+        first = False
+        sync_api.expect(found).to_be_focused(timeout=5_000)
+        source, picture = view.source(), view.twin.picture.value
+        view.press(control)
+        control.value = view.reported(control)
+        view.moved(source, picture)
     view.box.get_by_role("button", name="Reset").click()
-    assert view.changed_from(moved)[1] == before[1]
+    view.twin.reset()
+    view.agrees()
 
 
-def test_each_control_has_a_name_a_value_and_a_place_on_the_keyboards_path(view):
-    labels = {control.description for control in view.kind().controls.values()}
-    seen = set()
-    for box in view.box.locator(".widget-slider:visible").all():
-        name = box.locator("label").inner_text()
-        handle = box.get_by_role("slider")
-        shown = box.locator(".widget-readout").inner_text().replace("\u2212", "-")
-        assert handle.get_attribute("aria-valuenow") is not None
-        spoken = handle.get_attribute("aria-valuetext").replace("\u2212", "-")
-        assert float(spoken) == pytest.approx(float(shown))
-        assert handle.get_attribute("tabindex") == "0"
-        seen.add(name)
-    for kind in ("select", "input[type=checkbox]"):
-        for control in view.box.locator(kind).all():
-            control.focus()
-            assert control.evaluate("element => element === document.activeElement")
-            seen.add(control.evaluate("element => element.closest('.jupyter-widgets').innerText"))
-    text = " ".join(seen)
-    hidden = {f"r{i}" for i in range(5, 17)}  # the mixer shows as many rewards as the group has
-    assert not [label for label in labels - hidden if label not in text]
+def test_presets_and_reset_answer_to_the_mouse(view):
+    start = plain(view.twin.words.value)
+    for name in view.twin.presets:
+        source, picture = view.source(), view.twin.picture.value
+        view.box.get_by_role("button", name=name, exact=True).click()
+        view.twin.preset(name)
+        view.moved(source, picture)
+    view.box.get_by_role("button", name="Reset").click()
+    sync_api.expect(view.sentence).to_have_text(start, timeout=30_000)
+
+
+def test_a_number_can_be_typed_and_a_handle_be_dragged(page):
+    view = View(page, "ClipExplorer")
+    number = view.box.get_by_role("textbox", name="ratio, typed", exact=True)
+    number.fill("1.5")
+    number.press("Enter")
+    view.twin.set(ratio=1.5)
+    view.agrees()
+    handle = view.find(view.twin.controls["advantage"])
+    handle.scroll_into_view_if_needed()
+    place = handle.bounding_box()
+    x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 60, y, steps=4)
+    page.mouse.up()
+    moved = view.reported(view.twin.controls["advantage"])
+    assert moved < 0.9
+    view.twin.set(advantage=moved)
+    view.agrees()
+    view.box.get_by_role("button", name="Reset").click()
+    view.twin.reset()
+    view.agrees()
+
+
+def test_a_second_view_of_a_widget_has_names_too(page):
+    """The names belong to the view, not to the cell that made it."""
+    shown = cell(page, "GroupSize")
+    shown.locator(".jp-OutputArea-output").first.click(button="right")
+    page.get_by_text("Create New View for Cell Output").click()
+    second = page.locator(".jp-LinkedOutputView")
+    sync_api.expect(second.get_by_role("slider", name="group size G", exact=True)).to_be_visible()
+    page.locator(".lm-TabBar-tab", has_text="Output View").locator(
+        ".lm-TabBar-tabCloseIcon"
+    ).click()
+    sync_api.expect(second).to_have_count(0)
+
+
+def test_the_board_trains_while_the_kernel_is_free(page):
+    box, meanwhile = cell(page, "board"), cell(page, "meanwhile")
+    status, picture = box.get_by_role("status"), box.get_by_role("img", name="Training board")
+    source = picture.get_attribute("src")
+    sync_api.expect(status).to_contain_text(f"step 0 of {GOAL}")
+
+    def step() -> int:
+        return int(re.search(r"step (\d+) of", status.inner_text())[1])
+
+    def wait_for_step(number: int) -> None:
+        page.wait_for_function(
+            "([element, number]) => +element.innerText.match(/step (\\d+)/)[1] >= number",
+            arg=[status.element_handle(), number],
+        )
+
+    def ask(running: bool) -> int:
+        """Run the other cell, which says how far the training is."""
+        meanwhile.locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
+        answer = meanwhile.locator(".jp-OutputArea-output")
+        sync_api.expect(answer).to_have_text(re.compile(rf"step [1-9]\d* {running}"))
+        return int(answer.inner_text().split()[1])
+
+    box.get_by_role("button", name="One step").click()
+    sync_api.expect(status).to_contain_text(f"step 1 of {GOAL}")
+    sync_api.expect(picture).not_to_have_attribute("src", source)
+    box.get_by_role("button", name="Start").click()
+    wait_for_step(3)
+    source = picture.get_attribute("src")
+    seen = ask(running=True)
+    wait_for_step(seen + 1)
+    sync_api.expect(picture).not_to_have_attribute("src", source)
+    box.get_by_role("button", name="Pause").click()
+    cell(page, "board").scroll_into_view_if_needed()
+    for _ in range(50):  # the running step ends first
+        meanwhile.locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
+        page.wait_for_timeout(100)
+        if "False" in meanwhile.locator(".jp-OutputArea-output").inner_text():
+            break
+    stopped = ask(running=False)
+    assert 3 <= stopped < GOAL
+    sync_api.expect(status).to_contain_text(f"step {stopped} of {GOAL}")
+    assert step() == ask(running=False) == stopped
+
+
+def test_a_prediction_is_committed_with_the_mouse_and_judged(page):
+    box = cell(page, "predict 5.2")
+    options = box.get_by_role("radiogroup", name="Question 5.2.", exact=True)
+    verdict, commit = box.get_by_role("status"), box.get_by_role("button", name="Commit")
+    sync_api.expect(verdict).to_be_empty()
+    commit.click()
+    sync_api.expect(verdict).to_contain_text("Choose first")
+    options.get_by_role("radio", name="rise", exact=True).click()
+    commit.click()
+    judged = plain(predict("5.2").commit(0))
+    assert judged.startswith("Not quite: stay the same.")
+    sync_api.expect(verdict).to_have_text(judged)
+    sync_api.expect(commit).to_be_disabled()
+    sync_api.expect(options.get_by_role("radio", name="fall", exact=True)).to_be_disabled()
+
+
+def test_a_prediction_is_committed_with_the_keyboard_and_judged(page):
+    box = cell(page, "predict 5.1")
+    box.get_by_role("radio", name="1 and -1", exact=True).focus()
+    page.keyboard.press("ArrowDown")
+    sync_api.expect(box.get_by_role("radio", name="1.5 and -0.5", exact=True)).to_be_checked()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    judged = plain(predict("5.1").commit(1))
+    assert judged.startswith("Yes.")
+    sync_api.expect(box.get_by_role("status")).to_have_text(judged)
 
 
 def test_no_error_in_the_browser_or_in_the_kernels_log(page, server):

@@ -7,12 +7,26 @@ import ipywidgets
 import pytest
 import torch
 
+from grpo_mini import load_policy
 from grpo_mini.advantages import compute_relative_rewards, gae, leave_one_out, standardize
-from grpo_mini.course import predictions, widgets
+from grpo_mini.course import ExactPolicy, GradientCloud, SamplingTree, predictions, widgets
 from grpo_mini.course.widgets.base import Lab
-from grpo_mini.losses import clipped_surrogate, kl_penalty, token_weights
+from grpo_mini.losses import clipped_surrogate, entropy, kl_penalty, token_weights
+from grpo_mini.models import TINY_QWEN
 
-LABS = [getattr(widgets, name) for name in widgets.__all__]
+POLICY = ExactPolicy([0.5, 1.2, 0.0, -0.5, 0.8])
+REWARDS = torch.tensor([1.0, 0.2, 0.0, 2.0, 0.5])
+
+
+def sampling_tree() -> SamplingTree:
+    return SamplingTree(*load_policy(str(TINY_QWEN)))
+
+
+def gradient_cloud() -> GradientCloud:
+    return GradientCloud(POLICY, REWARDS)
+
+
+LABS = [*(getattr(widgets, name) for name in widgets.__all__), sampling_tree, gradient_cloud]
 
 
 def ends(control) -> list:
@@ -47,7 +61,7 @@ def test_every_control_moves_through_its_whole_range(kind, without_pictures):
         for value in whole_range(control):
             control.value = value
             assert "nan" not in lab.words.value.lower(), lab.state
-            assert lab.numbers == kind.compute(lab.state)
+            assert lab.numbers == lab.compute(lab.state)
         control.value = start
 
 
@@ -102,7 +116,7 @@ def test_the_static_view_has_picture_and_sentence(kind):
     bundle = lab._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert "<img alt=" in bundle["text/html"] and "data:image/png;base64," in bundle["text/html"]
-    assert kind.sentence(lab.numbers) in bundle["text/html"]
+    assert lab.sentence(lab.numbers) in bundle["text/html"]
 
 
 def test_an_exception_in_a_callback_is_not_swallowed(monkeypatch):
@@ -234,6 +248,17 @@ def test_clip_explorer_is_right_in_all_four_cells(ratio, advantage, pull):
     assert shown["here"] == pytest.approx(-loss.item(), abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "here", "pull"),
+    [(3.5, -1.0, -3.0, 0.0), (2.5, -1.0, -2.5, -2.5), (3.5, 1.0, 1.2, 0.0), (0.5, -1.0, -0.8, 0.0)],
+)
+def test_clip_explorer_with_the_dual_clip(ratio, advantage, here, pull):
+    shown = start(widgets.ClipExplorer, ratio=ratio, advantage=advantage, dual=True, bound=3.0)
+    assert (shown["here"], shown["pull"]) == pytest.approx((here, pull), abs=1e-5)
+    beyond = "beyond the dual clip" in widgets.ClipExplorer.sentence(shown)
+    assert beyond == (ratio == 3.5 and advantage < 0)
+
+
 def test_kl_explorer_shows_the_modules_estimators_and_their_gradients():
     shown = start(widgets.KLEstimators)
     pi = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64).log_softmax(0)
@@ -243,6 +268,63 @@ def test_kl_explorer_shows_the_modules_estimators_and_their_gradients():
     assert shown["gradient"]["k1"] == pytest.approx([0, 0, 0], abs=1e-12)
     assert shown["gradient"]["k2"] == pytest.approx(shown["gradient"]["KL(pi||ref)"])
     assert shown["gradient"]["k3"] == pytest.approx(shown["gradient"]["KL(ref||pi)"])
+
+
+def test_the_sampling_tree_shows_the_models_probabilities_and_entropies():
+    """Against an own walk: the model is asked afresh for every path drawn."""
+    lab = sampling_tree()
+    model, tokenizer = load_policy(str(TINY_QWEN))
+    lab.set(temperature=1.7, start="<answer>")
+    prompt = "<|im_start|>17+25+38=<|im_end|><|im_start|><answer>"
+    for leaf, shown in enumerate(lab.numbers["paths"][2]):
+        names = [lab.numbers["names"][level][leaf // each] for level, each in enumerate((6, 3, 1))]
+        names = [tokenizer.eos_token if name == "end" else name for name in names]
+        text, chance = prompt, 1.0
+        for name in names:
+            ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
+            probs = (model(ids).logits[0, -1] / 1.7).softmax(dim=-1)
+            chance *= probs[tokenizer.convert_tokens_to_ids(name)].item()
+            text += name
+        assert shown == pytest.approx(chance, rel=1e-3, abs=1e-7), names
+    ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt").input_ids
+    expected = entropy(model(ids).logits[:, -1:], 1.7).item()
+    assert lab.numbers["entropies"][0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_heat_flattens_the_tree_and_never_changes_its_tokens():
+    lab = sampling_tree()
+    names, first = lab.numbers["names"], []
+    for temperature in (0.1, 1.0, 3.0):
+        lab.set(temperature=temperature)
+        assert lab.numbers["names"] == names
+        first.append(lab.numbers["entropies"][0])
+    assert first == sorted(first) and first[2] > first[1] + 0.5
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_the_clouds_own_mean_shrinks_the_gradient_and_leave_one_out_does_not(size):
+    """Against the expectation over all groups, which the widget does not know."""
+    lab = gradient_cloud()
+    exact = POLICY.gradient(REWARDS)
+    centred = POLICY.expected_group_gradient(REWARDS, size, lambda r: r - r.mean())
+    for baseline, expected in (("own mean", centred), ("leave-one-out", exact), ("none", exact)):
+        lab.set(baseline=baseline, size=size)
+        along = (expected @ exact / exact.square().sum()).item()
+        slack = 4 * lab.numbers["chance"] / exact.norm().item()
+        assert lab.numbers["along"] == pytest.approx(along, abs=slack), baseline
+        assert ("a bias" in lab.words.value) == (baseline == "own mean")
+
+
+def test_the_clouds_spread_is_the_exact_variance():
+    lab = gradient_cloud()
+    found = []
+    for name, baseline in (("none", 0.0), ("expected reward", POLICY.expected_reward(REWARDS))):
+        for size in (2, 16):
+            lab.set(baseline=name, size=size)
+            expected = POLICY.variance(REWARDS, baseline).item() / size
+            assert lab.numbers["variances"][name] == pytest.approx(expected, rel=0.15)
+            found.append(lab.picture.value)
+    assert len(set(found)) == 4
 
 
 # ---------------------------------------------------------------------------- predictions

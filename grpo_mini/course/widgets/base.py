@@ -2,11 +2,16 @@
 
 import base64
 import html
+from collections.abc import Sequence
 
 import ipywidgets
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..figures import png
+from .looks import LOOK
+from .names import WORDS, named
 
 WIDTH, HEIGHT, DPI = 8.6, 3.4, 96
 LABEL = {"description_width": "150px"}
@@ -24,8 +29,8 @@ def slider(label: str, value: float, low: float, high: float, step: float) -> ip
     )  # fmt: skip
 
 
-def choice(label: str, value: str, options: tuple[str, ...]) -> ipywidgets.Dropdown:
-    """One of several names."""
+def choice(label: str, value, options: Sequence) -> ipywidgets.Dropdown:
+    """One of several names or numbers."""
     return ipywidgets.Dropdown(
         options=options, value=value, description=label, style=LABEL, layout=WIDE
     )
@@ -56,6 +61,8 @@ class Lab:
         self.picture = ipywidgets.Image(
             format="png", width=int(WIDTH * DPI), height=int(self.height * DPI)
         )
+        self.figure = Figure(figsize=(WIDTH, self.height), dpi=DPI)
+        FigureCanvasAgg(self.figure)  # one canvas for all pictures: it remembers how wide text is
         self.words = ipywidgets.HTML()
         buttons = [ipywidgets.Button(description="Reset", tooltip="back to the start")]
         buttons[0].on_click(lambda _: self.reset())
@@ -70,9 +77,9 @@ class Lab:
             control.observe(lambda _: self.update(), names="value")
         head = ipywidgets.HTML(f"<b>{html.escape(self.title)}</b><br>{html.escape(self.question)}")
         row = ipywidgets.Layout(flex_flow="row wrap")
-        self.view = ipywidgets.VBox(
-            [head, self.layout(), ipywidgets.Box(buttons, layout=row), self.picture, self.words]
-        )
+        parts = [head, self.layout(), ipywidgets.Box(buttons, layout=row), self.picture, self.words]
+        self.words.add_class(WORDS)
+        self.view = named(ipywidgets.VBox(parts))
         self.update()
 
     # ------------------------------------------------------------------ what a widget says
@@ -146,9 +153,11 @@ class Lab:
 
     def render(self) -> bytes:
         """The picture as PNG."""
-        figure = Figure(figsize=(WIDTH, self.height), dpi=DPI)
-        self.draw(figure, self.numbers)
-        return png(figure, DPI, pil_kwargs={"compress_level": 1})
+        for artist in self.figure.get_children()[1:]:  # all but the background
+            artist.remove()
+        with matplotlib.rc_context(LOOK):
+            self.draw(self.figure, self.numbers)
+            return png(self.figure, DPI, pil_kwargs={"compress_level": 1})
 
     def _repr_mimebundle_(self, **options) -> dict:
         """The live widget, and for pages without a kernel its picture with its sentence."""

@@ -7,6 +7,7 @@ import ipywidgets
 
 from ...trainer import Trainer
 from ..live import progress_html, training_picture
+from .names import WORDS, named
 
 
 class TrainingBoard:
@@ -37,7 +38,9 @@ class TrainingBoard:
         self.status = ipywidgets.HTML()
         self.picture = ipywidgets.Image(format="png")
         row = ipywidgets.HBox(list(self.buttons.values()))
-        self.view = ipywidgets.VBox([row, self.status, self.picture])
+        head = ipywidgets.HTML("<b>Training board</b>")
+        self.status.add_class(WORDS)
+        self.view = named(ipywidgets.VBox([head, row, self.status, self.picture]))
         self._show()
 
     @property

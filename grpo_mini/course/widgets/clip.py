@@ -3,17 +3,20 @@
 import torch
 
 from ...losses import clipped_surrogate
-from .base import Lab, slider
+from .base import Lab, flag, slider
 from .looks import DOWN, UP, axes_of
 
-GRID = torch.linspace(0.2, 2.0, 181)
+LAST = 4.0  # the grid ends here, in steps of a fiftieth as the slider's
+GRID = torch.linspace(0.2, LAST, 191)
 
 
-def objective(ratios, advantage: float, low: float, high: float) -> tuple[list, list]:
+def objective(
+    ratios: torch.Tensor, advantage: float, low: float, high: float, dual: float | None
+) -> tuple[list, list]:
     """The objective and its derivative by the log-prob, at each ratio."""
     log_probs = torch.as_tensor(ratios).log().requires_grad_()
     size = torch.full_like(log_probs, advantage)
-    value = -clipped_surrogate(log_probs, torch.zeros_like(log_probs), size, low, high)
+    value = -clipped_surrogate(log_probs, torch.zeros_like(log_probs), size, low, high, dual)
     (gradient,) = torch.autograd.grad(value.sum(), log_probs)
     return value.tolist(), gradient.tolist()
 
@@ -28,21 +31,26 @@ class ClipExplorer(Lab):
         "up, wrong way": {"ratio": 0.6, "advantage": 1.0},
         "down, far enough": {"ratio": 0.6, "advantage": -1.0},
         "down, wrong way": {"ratio": 1.5, "advantage": -1.0},
+        "down, far beyond": {"ratio": 3.6, "advantage": -1.0},
+        "the same, dual clip": {"ratio": 3.6, "advantage": -1.0, "dual": True},
         "DAPO": {"high": 0.28, "ratio": 1.24},
     }
 
     @staticmethod
     def make_controls():
         return {
-            "ratio": slider("ratio", 1.0, 0.2, 2.0, 0.02),
+            "ratio": slider("ratio", 1.0, 0.2, LAST, 0.02),
             "advantage": slider("advantage", 1.0, -2.0, 2.0, 0.1),
             "low": slider("clip low", 0.2, 0.05, 0.8, 0.01),
             "high": slider("clip high", 0.2, 0.05, 1.0, 0.01),
+            "dual": flag("dual clip", False),
+            "bound": slider("dual clip at c", 3.0, 1.1, LAST, 0.1),
         }
 
     @staticmethod
     def compute(state):
-        arguments = (state["advantage"], state["low"], state["high"])
+        bound = state["bound"] if state["dual"] else None
+        arguments = (state["advantage"], state["low"], state["high"], bound)
         values, gradients = objective(GRID, *arguments)
         here, pull = objective(torch.tensor([state["ratio"]]), *arguments)
         return {
@@ -63,18 +71,25 @@ class ClipExplorer(Lab):
             axes.plot(GRID, numbers[name], look, color=colour, linewidth=2.5)
             axes.plot([numbers["ratio"]], [numbers[point]], "*", color="black", markersize=17)
             axes.axvspan(1 - numbers["low"], 1 + numbers["high"], color="0.92")
-            axes.set(title=title, xlabel="ratio")
+            axes.set(title=title, xlabel="ratio (grey: clip range)")
+            if numbers["dual"]:
+                axes.axvline(numbers["bound"], color="0.4", linestyle=":")
+                axes.set_xlabel("ratio (grey: clip range, dotted: c)")
 
     @staticmethod
     def sentence(numbers):
-        where = "inside the clip range" if (
-            1 - numbers["low"] <= numbers["ratio"] <= 1 + numbers["high"]
-        ) else "outside the clip range"  # fmt: skip
+        ratio = numbers["ratio"]
+        if 1 - numbers["low"] <= ratio <= 1 + numbers["high"]:
+            where = "inside the clip range"
+        elif numbers["dual"] and numbers["advantage"] < 0 and ratio > numbers["bound"]:
+            where = "beyond the dual clip"
+        else:
+            where = "outside the clip range"
         pull = "is <b>not pulled any more</b>" if abs(numbers["pull"]) < 1e-9 else (
             f"is pulled <b>{'up' if numbers['pull'] > 0 else 'down'}</b> with strength "
             f"{abs(numbers['pull']):.2f}"
         )  # fmt: skip
         return (
-            f"With advantage {numbers['advantage']:.1f} and ratio {numbers['ratio']:.2f}, {where}, "
+            f"With advantage {numbers['advantage']:.1f} and ratio {ratio:.2f}, {where}, "
             f"the token {pull}."
         )

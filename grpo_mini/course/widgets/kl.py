@@ -5,7 +5,7 @@ import torch
 from ...losses import KL_ESTIMATORS, kl_penalty
 from ..exact import ExactPolicy
 from .base import Lab, slider
-from .looks import DOWN, THIRD, UP, axes_of
+from .looks import DOWN, THIRD, UP, axes_of, bars_with_numbers
 
 TARGETS = ("KL(pi||ref)", "KL(ref||pi)")
 
@@ -62,8 +62,8 @@ class KLEstimators(Lab):
         first, second, third = axes_of(figure, 3)
         for i, (name, colour, hatch) in enumerate((("pi", UP, ""), ("ref", DOWN, "//"))):
             places = [x - 0.2 + 0.4 * i for x in range(3)]
-            first.bar(places, numbers["probs"][i], 0.38, color=colour, hatch=hatch,
-                      edgecolor="white", label=name)  # fmt: skip
+            bars_with_numbers(first, places, numbers["probs"][i], 0.38, size=8,
+                              color=colour, hatch=hatch, label=name)  # fmt: skip
         first.set_xticks(range(3), ["token 1", "2", "3"])
         first.set(title="probabilities", ylim=(0, 1))
         first.legend(frameon=False)
@@ -74,11 +74,10 @@ class KLEstimators(Lab):
         second.set_xticks(range(3), list(KL_ESTIMATORS))
         second.set_title("value ± std (dotted: KL)")
         norms = [sum(x * x for x in g) ** 0.5 for g in numbers["gradient"].values()]
-        drawn = third.bar(range(5), norms, color=[THIRD] * 3 + [UP, DOWN], edgecolor="white")
-        third.bar_label(drawn, fmt="%.2f", fontsize=9, padding=2)
+        bars_with_numbers(third, range(5), norms, color=[THIRD] * 3 + [UP, DOWN])
         third.set_xticks(range(5), [*KL_ESTIMATORS, "KL\npi||ref", "KL\nref||pi"], fontsize=9)
         third.set_title("length of gradient")
-        third.margins(y=0.2)
+        third.set_ylim(0, 1.2 * max(*norms, 0.01))
 
     @staticmethod
     def sentence(numbers):

@@ -4,7 +4,7 @@ import torch
 
 from ...losses import AGGREGATIONS, token_weights
 from .base import Lab, slider
-from .looks import DOWN, UP, axes_of
+from .looks import DOWN, UP, axes_of, bars_with_numbers
 
 
 class Length(Lab):
@@ -48,9 +48,8 @@ class Length(Lab):
                 values = [numbers[kind][mode][i] for mode in AGGREGATIONS]
                 places = [x - 0.2 + 0.4 * i for x in range(3)]
                 label = f"response {i + 1}, {numbers['lengths'][i]} tokens"
-                drawn = axes.bar(places, values, 0.38, color=colour, hatch=hatch,
-                                 edgecolor="white", label=label)  # fmt: skip
-                axes.bar_label(drawn, fmt="%.3f", fontsize=9, padding=2)
+                bars_with_numbers(axes, places, values, 0.38, decimals=3, color=colour,
+                                  hatch=hatch, label=label)  # fmt: skip
             axes.set_xticks(range(3), AGGREGATIONS)
             axes.set_title(f"weight of {title}")
             axes.margins(y=0.35)

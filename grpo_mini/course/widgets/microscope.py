@@ -4,10 +4,8 @@ import html
 import math
 from pathlib import Path
 
-import ipywidgets
-
 from ...support.record import read_run
-from .base import LABEL, WIDE, Lab, flag, slider
+from .base import Lab, choice, flag, slider
 from .looks import DOWN, GREY, UP
 
 RECORDED = Path(__file__).parents[3] / "data" / "runs" / "microscope" / "grpo.jsonl"
@@ -43,9 +41,7 @@ class RolloutMicroscope(Lab):
         steps = sorted(self.rows)
         groups = self.rows[steps[0]]
         return {
-            "step": ipywidgets.SelectionSlider(
-                options=steps, description="step", style=LABEL, layout=WIDE
-            ),
+            "step": choice("step", steps[0], steps),
             "prompt": slider("prompt", 1, 1, len(groups), 1),
             "sample": slider("sample", 1, 1, len(groups[0]["samples"]), 1),
             "numbers": flag("show the change as a number", False),

@@ -70,17 +70,18 @@ class NormalisationStack(Lab):
             if values:
                 counted = sorted({round(value, 4) for value in values})
                 counts = [sum(abs(v - c) < 1e-4 for v in values) for c in counted]
-                axes.scatter(counted, [list(COLOURS).index(name)] * len(counted),
-                             s=[40 + 30 * c for c in counts], color=COLOURS[name])  # fmt: skip
-                for value in counted:
+                areas = [40 + 30 * count for count in counts]
+                axes.scatter(counted, [list(COLOURS).index(name)] * len(counted), s=areas,
+                             color=COLOURS[name])  # fmt: skip
+                for value, area in zip(counted, areas, strict=True):
                     place = (value, list(COLOURS).index(name))
                     axes.annotate(
-                        f"{value:.2f}", place, xytext=(0, 12), fontsize=11,
+                        f"{value:.2f}", place, xytext=(0, area**0.5 / 2 + 2), fontsize=11,
                         textcoords="offset points", ha="center",
                     )  # fmt: skip
         axes.axvline(0, color="0.3", linewidth=1)
         axes.set_yticks(range(len(COLOURS)), list(COLOURS))
-        axes.set(title="advantages (larger dot: more samples)", ylim=(-0.6, 3.8), xlim=(-4.5, 4.5))
+        axes.set(title="advantages (larger dot: more samples)", ylim=(-0.6, 4.1), xlim=(-4.5, 4.5))
 
     @staticmethod
     def sentence(numbers):
