@@ -183,7 +183,7 @@ def measured_apart(argv: Sequence[str], algorithm: str) -> dict:
 
 ALGORITHMS = ("grpo", "ppo", "ppo-shared")
 # Model, samples of a step, group sizes, longest responses, steps.
-GRID = (("tiny", 64, (4, 8, 16), (16, 64, 256), 6), ("qwen2-0.5b", 8, (4,), (16, 64), 3))
+GRID = (("tiny", 64, (4, 8, 16), (16, 64, 256), 4), ("qwen2-0.5b", 8, (4,), (16, 64), 3))
 
 
 def write_ledger(folder: Path) -> None:
