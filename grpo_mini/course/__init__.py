@@ -4,6 +4,7 @@ from . import figures
 from .cards import Card, say, show, table
 from .checker import check, hint, progress, solution
 from .exact import ExactPolicy
+from .ledger import ledger
 from .lesson_diff import show_diff
 from .live import train_live
 from .predictions import predict
@@ -21,6 +22,7 @@ from .widgets import (
 )
 from .widgets.board import TrainingBoard
 from .widgets.microscope import RolloutMicroscope
+from .widgets.race import RaceViewer
 
 __all__ = [
     "TOY",
@@ -34,11 +36,13 @@ __all__ = [
     "KLEstimators",
     "Length",
     "NormalisationStack",
+    "RaceViewer",
     "RolloutMicroscope",
     "TrainingBoard",
     "check",
     "figures",
     "hint",
+    "ledger",
     "predict",
     "preflight",
     "progress",

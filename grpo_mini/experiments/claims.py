@@ -20,10 +20,12 @@ class Claim:
     """A claim of the source, what others found, and how it is judged here.
 
     Attributes:
+        short: the text in a few words, for figures.
         rule: in words, what ``judge`` asks of the recorded runs.
     """
 
     number: str
+    short: str
     text: str
     literature: str
     rule: str
@@ -40,63 +42,77 @@ class Claim:
 
 
 CLAIMS = (
-    Claim("C1", "No critic is needed: the group mean is enough of a baseline to learn.",
+    Claim("C1", "no critic is needed",
+          "No critic is needed: the group mean is enough of a baseline to learn.",
           "GRPO, 2402.03300, and most reasoning models since.",
           f"Holds if accuracy surely rises by more than 10 points and surely ends less than "
           f"{MARGIN} below each PPO. Does not hold if it rises by less, or surely ends below "
           f"one of them.", judging.c1),
-    Claim("C2", "About 50% fewer model parameters.",
+    Claim("C2", "half the parameters",
+          "About 50% fewer model parameters.",
           "Follows from the sizes: -50% trainable, -33% resident, -25% with a reward model.",
           "For each way to count: holds if 48 to 52% are saved.", judging.c2),
-    Claim("C3", "About 30-40% less training time.",
+    Claim("C3", "30-40% less time",
+          "About 30-40% less training time.",
           "A public PPO log of Qwen2.5-0.5B on GSM8K spends 33.5% of a step on the critic.",
           "For each cell of the cost ledger and each race: holds if 25 to 45% are saved on the "
           "same number of samples; for a race, if the whole interval is in there.", judging.c3),
-    Claim("C4", "Less GPU memory.",
+    Claim("C4", "less memory",
+          "Less GPU memory.",
           "ReMax, 2310.10505, another method without a critic: -46% at 7B.",
           f"Against a critic of its own: holds if weights, gradients, optimiser state and peak "
           f"are all smaller in each cell. Against a shared trunk: if the peak is {MARGIN} "
           f"smaller.", judging.c4),
-    Claim("C5", "Comparing inside a group removes a reward model's systematic bias.",
+    Claim("C5", "a judge's bias cancels",
+          "Comparing inside a group removes a reward model's systematic bias.",
           "Derived: an offset per prompt cancels; what depends on the response does not.",
           f"For each bias: holds if a loss of {MARGIN} against a fair judge can be excluded, does "
           f"not if a loss is sure.", judging.c5),
-    Claim("C6", "The group mean is more reliable than a learned value; training is more stable.",
+    Claim("C6", "more stable",
+          "The group mean is more reliable than a learned value; training is more stable.",
           "Mixed: R1, 2501.12948v2, for GRPO against lambda 0.95; Search-R1, 2503.09516, and VAPO, "
           "2504.05118, against.",
           f"For each of three figures: holds if it is surely better with GRPO, does not if an "
           f"advantage of {MARGIN} can be excluded.", judging.c6),
-    Claim("C7", "The baseline adapts by itself when the reward distribution shifts.",
+    Claim("C7", "adapts to shifted rewards",
+          "The baseline adapts by itself when the reward distribution shifts.",
           "Derived: a constant in a group cancels exactly.",
           f"Holds if a loss of {MARGIN} against a judge that does not shift can be excluded, does "
           f"not if a loss is sure.", judging.c7),
-    Claim("C8", "Better sample efficiency: every sample learns from the others of its group.",
+    Claim("C8", "fewer samples",
+          "Better sample efficiency: every sample learns from the others of its group.",
           "No matched comparison at this size was found in public.",
           f"Against PPO with a sample a prompt and with groups: holds if the mean accuracy over "
           f"the samples is surely higher, does not if an advantage of {MARGIN} can be excluded.",
           judging.c8),
-    Claim("C9", "Small groups are noisier, large ones steadier but lose detail; start with 4.",
+    Claim("C9", "start with groups of 4",
+          "Small groups are noisier, large ones steadier but lose detail; start with 4.",
           "2510.00977: groups of 2 keep 97.6% of what 16 reach; 2603.01162: most differences are "
           "insignificant over five seeds.",
           f"Steadier: holds if fewer large groups are silent. Size 4: holds if for no other size "
           f"an advantage of {MARGIN} is possible, does not if one is surely better.", judging.c9),
-    Claim("C10", "A batch that is no multiple of the group size loses data.",
+    Claim("C10", "odd batches lose data",
+          "A batch that is no multiple of the group size loses data.",
           "True of the source's code by construction.",
           "Counted with the module's function.", judging.c10),
-    Claim("C11", "Standardising inside the group reduces the effect of reward variance.",
+    Claim("C11", "std tames reward variance",
+          "Standardising inside the group reduces the effect of reward variance.",
           "Derived: a positive factor per prompt cancels. With 0/1 rewards it weighs hard prompts "
           "more, Dr. GRPO, 2503.20783.",
           f"Holds if the judge's odd units surely cost less accuracy with the standard deviation "
           f"than without, does not if {MARGIN} less can be excluded.", judging.c11),
-    Claim("C12", "The mean of relative rewards and of standardised advantages is near 0.",
+    Claim("C12", "means near 0",
+          "The mean of relative rewards and of standardised advantages is near 0.",
           "By construction.",
           "Holds if it is below 1e-4 in every step.", judging.c12),
-    Claim("C13", "Choose GRPO when compute or samples are short, the judge is biased, or a simple "
+    Claim("C13", "when to choose GRPO",
+          "Choose GRPO when compute or samples are short, the judge is biased, or a simple "
           "loop matters.",
           "Follows from C3, C4, C5 and C8.",
           "Reason by reason, as its own claim was judged; the loop is simpler if it has fewer "
           "statements.", judging.c13),
-    Claim("C14", "Choose PPO when a value estimate is wanted, rewards are sparse or delayed, or "
+    Claim("C14", "when to choose PPO",
+          "Choose PPO when a value estimate is wanted, rewards are sparse or delayed, or "
           "credit per token is needed.",
           "VAPO, 2504.05118, beats DAPO with a pre-trained critic.",
           f"For each task: holds if PPO surely ends higher, does not if an advantage of {MARGIN} "

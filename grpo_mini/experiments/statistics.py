@@ -27,7 +27,8 @@ class Interval(NamedTuple):
 
     def percent(self) -> str:
         """The same in percent."""
-        return f"{self.mean:.0%} [{self.low:.0%}, {self.high:.0%}]"
+        mean, low, high = (round(end, 2) + 0.0 for end in self)
+        return f"{mean:.0%} [{low:.0%}, {high:.0%}]"
 
 
 @dataclass(frozen=True)
@@ -95,18 +96,25 @@ def bootstrap(
     Raises:
         ValueError: fewer than two values, which say nothing about their spread.
     """
-    values = numpy.asarray(values, dtype=float)
+    column = numpy.asarray(values, dtype=float)[:, None]
+    return bootstrap_columns(column, draws, seed, comparisons)[0]
+
+
+def bootstrap_columns(
+    values: numpy.ndarray, draws: int = 2000, seed: int = 0, comparisons: int = 1
+) -> list[Interval]:
+    """`bootstrap` of each column of ``values`` [seeds, columns], with the same draws for all."""
     number = len(values)
     if number < 2:
         raise ValueError(f"an interval needs at least 2 seeds, got {number}")
     tail = 0.025 / comparisons
     rows = numpy.random.default_rng(seed).integers(number, size=(draws, number))
-    mean = values.mean()
-    ends = numpy.quantile(values[rows].mean(axis=1), [tail, 1 - tail])
+    mean = values.mean(axis=0)
+    ends = numpy.quantile(values[rows].mean(axis=1), [tail, 1 - tail], axis=0)
     wider = (number / (number - 1)) ** 0.5
     wider *= student(1 - tail, number - 1) / NormalDist().inv_cdf(1 - tail)
     low, high = mean + wider * (ends - mean)
-    return Interval(float(mean), float(low), float(high))
+    return [Interval(*map(float, column)) for column in zip(mean, low, high, strict=True)]
 
 
 def paired(
@@ -187,6 +195,11 @@ def curve(run: Run, x: str = "samples", metric: str = "eval_accuracy") -> tuple[
     return points, values
 
 
+def at(run: Run, x: str, place: float, metric: str = "eval_accuracy") -> float:
+    """``metric`` at a place on the x axis, by straight lines between measurements."""
+    return float(numpy.interp(place, *curve(run, x, metric)))
+
+
 def band(
     runs: Sequence[Run], x: str = "samples", metric: str = "eval_accuracy", points: int = 40
 ) -> tuple[list[float], list[Interval]]:
@@ -198,7 +211,7 @@ def band(
     start, end = max(c[0][0] for c in curves), min(c[0][-1] for c in curves)
     grid = numpy.linspace(start, end, points)
     values = numpy.array([numpy.interp(grid, *c) for c in curves])
-    return grid.tolist(), [bootstrap(column, draws=2000) for column in values.T]
+    return grid.tolist(), bootstrap_columns(values)
 
 
 def pass_at_k(run: Run, k: int) -> float:

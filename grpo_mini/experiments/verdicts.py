@@ -13,6 +13,13 @@ from .statistics import Interval
 HOLDS, ONLY_WHEN, FAILS = "holds", "holds only when", "does not hold"
 UNDECIDED, UNMEASURED = "not decided", "not measured yet"
 WORDS = (HOLDS, ONLY_WHEN, FAILS, UNDECIDED, UNMEASURED)
+SIGNS = {  # Okabe and Ito's palette; sign and word say the same
+    HOLDS: ("✓", "#009E73"),
+    ONLY_WHEN: ("◐", "#0072B2"),
+    FAILS: ("✗", "#D55E00"),
+    UNDECIDED: ("?", "#777777"),
+    UNMEASURED: ("–", "#777777"),
+}
 SAME = 0.05  # a difference in accuracy that matters to nobody: five points
 
 
