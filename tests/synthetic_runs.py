@@ -10,6 +10,7 @@ from pathlib import Path
 
 from grpo_mini.experiments.evidence import EXPERIMENTS
 
+RIGHT = (2, 10, 20, 40)  # of 64 answers to a problem
 # Final accuracy of a setting, by experiment and setting; what is not named ends at 0.8.
 Ends = dict[tuple[str, str], float]
 
@@ -34,7 +35,7 @@ def write(
 def write_run(
     folder: Path, name: str, label: str, setting, seed: int, end: float, noise: float,
     start: float = 0.3, critic: float = 0.3, group: float = 0.4, offset: float = 0.0,
-    half_way: float = 0.3, cheaper: float = 0.35, quiet: float = 0.9,
+    half_way: float = 0.3, cheaper: float = 0.35, quiet: float | None = None,
     sag: float = 0.0,
 ) -> None:  # fmt: skip
     """One run: accuracy climbs from ``start`` to ``end``, half of it by ``half_way`` of the steps.
@@ -43,7 +44,8 @@ def write_run(
         critic, group: share of the variance that critic and group mean know.
         offset: mean of relative rewards and advantages.
         cheaper: share of the processor time that GRPO saves.
-        quiet: share of silent groups at G = 2; it halves whenever G doubles.
+        quiet: share of silent groups at G = 2, which halves whenever G doubles; None: what the
+            chances to solve say.
         sag: what PPO loses between its best and its last measurement.
     """
     experiment = EXPERIMENTS[name]
@@ -61,13 +63,14 @@ def write_run(
             row |= {"length_mean": 12.0 + step / 3, "think_share": 0.5, "reward_mean": 0.5}
             row |= {"advantage_mean": offset}
         if step and is_grpo:
-            silent = min(1.0, quiet * 2 / size)
+            chances = [(c / 64) ** size + (1 - c / 64) ** size for c in RIGHT]
+            silent = sum(chances) / len(RIGHT) if quiet is None else quiet * 2 / size
             kept = ((1 - silent) * (size - 1) / size) ** 0.5
             centred = 0.5 * (size - 1) / size * (1 - group) ** 0.5
             row |= {"relative_reward_mean": offset, "silent_group_share": silent}
             row |= {"raw_reward_std": 0.5, "relative_reward_std": kept if normalised else centred}
         elif step:
-            row["explained_variance"] = critic
+            row |= {"explained_variance": critic, "value_loss": 0.2}
         if step % experiment.evaluate_every == 0:
             t = step / max(steps, 1)
             risen = t / (t + share * (1 - t)) if t < 1 else 1.0
@@ -81,7 +84,7 @@ def write_run(
     algorithm = "GRPOTrainer" if is_grpo else "PPOTrainer"
     header = {"algorithm": algorithm, "config": config, "experiment": name, "setting": label}
     if experiment.samples_at_end:
-        right = [luck.choice((2, 10, 20, 40)) for _ in range(100)]
+        right = [RIGHT[i % len(RIGHT)] for i in range(100)]
         header |= {"right": right, "samples_at_end": experiment.samples_at_end}
     columns = {n: [row.get(n) for row in rows] for n in dict.fromkeys(n for r in rows for n in r)}
     path = folder / name / f"{label}-seed{seed}.json"

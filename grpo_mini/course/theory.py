@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ..experiments.judging import cells
 from ..experiments.statistics import RUNS, Run, load
+from ..models import TINY_QWEN, encode_prompts, load_tokenizer
+from ..tasks import get_task
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Check:
             "formula": self.name,
             "theory": self.theory,
             "recorded": self.recorded,
-            "deviation": f"{self.deviation:+.4f}",
+            "deviation": f"{round(self.deviation, 4) + 0.0:+.4f}",
             "may be": margin,
             "": "agrees" if self.agrees else "DIFFERS",
         }
@@ -122,19 +124,28 @@ def spread(runs: Path = RUNS) -> Check:
     return Check(name, theory, recorded, 1e-4)
 
 
-def critics_share(runs: Path = RUNS) -> Check:
-    """Share of a step that a critic takes: one more scoring pass and one more update.
+def prompt_tokens() -> float:
+    """Mean length of the cost ledger's prompts."""
+    prompts = [record["prompt"] for record in get_task("chain-sums").dataset(200, seed=0)]
+    return plain.mean(map(len, encode_prompts(load_tokenizer(TINY_QWEN), prompts, 1024)))
 
-    Predicted from GRPO's own phases in each cell of the cost ledger, compared with what PPO took;
-    the median over the cells.
+
+def critics_share(runs: Path = RUNS) -> Check:
+    """What GRPO saves of a step: one scoring pass, one update, and reading prompts again.
+
+    Predicted from GRPO's own phases in each cell of the cost ledger. PPO scores and updates two
+    models of the same size, and reads a prompt for each sample, where a group reads it once: of P
+    prompt and T response tokens P + T instead of P / G + T. Compared is the median over the cells.
     """
-    predicted, recorded = [], []
+    predicted, recorded, prompt = [], [], prompt_tokens()
     for cell in cells(runs):
-        grpo, ppo = cell["grpo"], cell["ppo"]
-        critic = grpo["seconds_score"] + grpo["seconds_update"]
-        predicted.append(critic / (grpo["seconds in all"] + critic))
+        grpo, ppo, tokens = cell["grpo"], cell["ppo"], cell["grpo"]["response tokens"]
+        more = (prompt + tokens) / (prompt / cell["run"]["group_size"] + tokens)
+        passes = grpo["seconds_score"] + grpo["seconds_update"]
+        predicted.append(1 - grpo["seconds in all"] / (
+            grpo["seconds in all"] + (2 * more - 1) * passes))  # fmt: skip
         recorded.append(1 - grpo["seconds in all"] / ppo["seconds in all"])
-    name = f"critic's share of a step, median of {len(predicted)} cells"
+    name = f"what a step saves without a critic, median of {len(predicted)} cells"
     return Check(name, plain.median(predicted), plain.median(recorded), 0.15)
 
 

@@ -17,6 +17,7 @@ from .. import grpo as grpo_file
 from .. import ppo as ppo_file
 from ..advantages import compute_relative_rewards
 from .statistics import (
+    RUNS,
     TARGET,
     Interval,
     Run,
@@ -132,7 +133,7 @@ def c8(runs: Path) -> Verdict:
 # ---------------------------------------------------------------------------- price
 
 
-def cells(runs: Path) -> list[dict]:
+def cells(runs: Path = RUNS) -> list[dict]:
     """The cost ledger's cells, small models and short responses first."""
     files = (runs / "cost").glob("*.json")
     found = [json.loads(path.read_text()) for path in files]
@@ -306,15 +307,13 @@ def c5(runs: Path) -> Verdict:
 def c7(runs: Path) -> Verdict:
     judges = load("judges", runs)
     grpo, ppo = harm(judges, "grpo", "shifted"), harm(judges, "ppo", "shifted")
-    before, after = (
-        bootstrap([mean_of(run, "explained_variance", *steps) for run in judges["ppo-shifted"]])
-        for steps in ((11, 15), (16, 20))
-    )
+    errors = [bootstrap([mean_of(run, "value_loss", *steps) for run in judges["ppo-shifted"]])
+              for steps in ((11, 15), (16, 20), (26, 30))]  # fmt: skip
     return Verdict(
         not_worse(grpo),
         f"When every reward rises by 4 in the middle of the training, final accuracy changes by "
-        f"{grpo} under GRPO and by {ppo} under PPO, whose critic explains {before} of the returns' "
-        f"variance in the five steps before and {after} in the five after "
+        f"{grpo} under GRPO and by {ppo} under PPO. Its critic's squared error is {errors[0]} in "
+        f"the five steps before, {errors[1]} in the five after, {errors[2]} in the last five "
         f"({seeds_of(judges['grpo-shifted'], judges['ppo-shifted'])}).",
         ("judges",),
     )
