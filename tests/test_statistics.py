@@ -46,6 +46,33 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(number):
     assert 0.91 < numpy.mean([i.low <= 0 <= i.high for i in intervals]) < 0.985
 
 
+def test_intervals_of_one_verdict_hold_together():
+    source = numpy.random.default_rng(4)
+    held = []
+    for _ in range(300):
+        four = [bootstrap(source.normal(size=6), draws=500, comparisons=4) for _ in range(4)]
+        held.append(all(i.low <= 0 <= i.high for i in four))
+    assert 0.91 < numpy.mean(held) < 0.99
+
+
+@pytest.mark.parametrize(
+    ("share", "freedom", "table"),
+    [
+        (0.975, 1, 12.706),
+        (0.975, 4, 2.776),
+        (0.975, 30, 2.042),
+        (0.995, 7, 3.499),
+        (0.1, 4, -1.533),
+    ],
+)
+def test_quantiles_of_student_against_the_printed_table(share, freedom, table):
+    assert statistics.student(share, freedom) == pytest.approx(table, abs=0.002)
+
+
+def test_differences_of_equal_size_have_no_sign_of_their_own():
+    assert str(statistics.Interval(-0.001, -0.004, 0.0)) == "0.00 [0.00, 0.00]"
+
+
 def test_an_interval_of_one_seed_is_refused():
     with pytest.raises(ValueError, match="at least 2 seeds, got 1"):
         bootstrap([0.5])

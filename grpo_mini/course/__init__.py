@@ -4,6 +4,7 @@ from . import figures
 from .cards import Card, say, show, table
 from .checker import check, hint, progress, solution
 from .exact import ExactPolicy
+from .ledger import ledger
 from .lesson_diff import show_diff
 from .live import train_live
 from .predictions import predict
@@ -22,6 +23,7 @@ from .widgets import (
 from .widgets.board import TrainingBoard
 from .widgets.cloud import GradientCloud
 from .widgets.microscope import RolloutMicroscope
+from .widgets.race import RaceViewer
 from .widgets.tree import SamplingTree
 
 __all__ = [
@@ -37,12 +39,14 @@ __all__ = [
     "KLEstimators",
     "Length",
     "NormalisationStack",
+    "RaceViewer",
     "RolloutMicroscope",
     "SamplingTree",
     "TrainingBoard",
     "check",
     "figures",
     "hint",
+    "ledger",
     "predict",
     "preflight",
     "progress",

@@ -52,6 +52,20 @@ def bars(
         axes.legend(fontsize=10, frameon=False)
 
 
+def stacked(
+    axes: Axes, labels: Sequence[str], series: dict[str, Sequence[float]], title: str, ylabel: str
+) -> None:
+    """One bar a label, made of the series on top of each other."""
+    below = [0.0] * len(labels)
+    for (name, values), look, hatch in zip(series.items(), LOOKS, HATCHES, strict=False):
+        axes.bar(range(len(labels)), values, 0.7, bottom=below, label=name, hatch=hatch,
+                 color=look["color"], edgecolor="white")  # fmt: skip
+        below = [a + b for a, b in zip(below, values, strict=True)]
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set(title=title, ylabel=ylabel)
+    axes.legend(fontsize=10, frameon=False)
+
+
 def lines(
     axes: Axes,
     x: Sequence[float],

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import ipywidgets
 
+from ..experiments.judging import processor_saving
+from ..experiments.statistics import RUNS, Run, at, difference, final, load
 from .widgets import AdvantageMixer, Difficulty, GAEExplorer, GroupSize, Length, NormalisationStack
 from .widgets.base import Lab
 from .widgets.names import WORDS, named
@@ -101,6 +103,28 @@ def _blind_critic() -> tuple[int, str]:
     return right, f"Tokens with an advantage other than 0: {learning}, of {len(advantages)}."
 
 
+def _ahead(first: str, second: str, figure: Callable[[Run], float]) -> tuple[int, str]:
+    race = load("race", RUNS)
+    found = difference(race[first], race[second], figure)
+    evidence = f"The difference is {found}, mean and 95% interval over seeds."
+    return (0 if found.low > 0 else 2 if found.high < 0 else 1), evidence
+
+
+def _same_seconds() -> tuple[int, str]:
+    race = load("race", RUNS)
+    seconds = min(run.rows[-1]["cpu_seconds"] for run in race["grpo"] + race["ppo"])
+    right, evidence = _ahead("grpo", "ppo", lambda run: at(run, "cpu_seconds", seconds))
+    return right, f"At {seconds:.0f} processor seconds: {evidence[0].lower()}{evidence[1:]}"
+
+
+def _time_saved() -> tuple[int, str]:
+    saved = processor_saving(load("race", RUNS), "ppo")
+    right = 0 if saved.mean < 0.25 else 1 if saved.mean < 0.5 else 2
+    return right, f"It saves {saved.percent()} of PPO's processor time."
+
+
+SURELY = ("surely higher", "not surely different", "surely lower")
+
 QUESTIONS = {
     "5.1": Question(
         "Four responses, one of them right, rewards 1 and 0, divided by the group's std. Which "
@@ -168,14 +192,48 @@ QUESTIONS = {
     ),
 }
 
+# Their answers come from the recorded race, so they may change with it.
+RACE_QUESTIONS = {
+    "6.A": Question(
+        "PPO (lambda 1, a sample a prompt) and GRPO have trained on the same number of samples. "
+        "GRPO's accuracy is …",
+        SURELY,
+        lambda: _ahead("grpo", "ppo", final),
+        "Both see the same rewards. What differs is the baseline: one learns it, the other samples "
+        "it, and pays with fewer prompts.",
+    ),
+    "6.B": Question(
+        "Which share of PPO's processor time does GRPO save on the same number of samples?",
+        ("less than a quarter", "a quarter to a half", "more than a half"),
+        _time_saved,
+        "The critic is scored and updated. On top of that, GRPO reads each prompt once for its "
+        "whole group and leaves silent groups out of the update.",
+    ),
+    "6.C": Question(
+        "Both stop when the faster one has had all of its samples. GRPO's accuracy is then …",
+        SURELY,
+        _same_seconds,
+        "Now the slower one has seen fewer samples. Whether that shows depends on where on its "
+        "curve it stops: look at more than one place.",
+    ),
+    "6.D": Question(
+        "PPO again, with lambda 1 and with 0.95. With 0.95 the accuracy at the end is …",
+        SURELY,
+        lambda: _ahead("ppo-lam0.95", "ppo", final),
+        "A smaller lambda trusts the critic more: less noise, and bias while the critic is wrong. "
+        "On short responses there are few steps over which the two could differ.",
+    ),
+}
+
 
 class Prediction:
     """A question to commit to, before the widget below it is touched."""
 
     def __init__(self, number: str):
-        if number not in QUESTIONS:
-            raise ValueError(f"there is no question {number!r}; there are: {', '.join(QUESTIONS)}")
-        self.number, self.question = number, QUESTIONS[number]
+        questions = QUESTIONS | RACE_QUESTIONS
+        if number not in questions:
+            raise ValueError(f"there is no question {number!r}; there are: {', '.join(questions)}")
+        self.number, self.question = number, questions[number]
         self.committed: int | None = None
         self.options = ipywidgets.RadioButtons(
             options=[(text, i) for i, text in enumerate(self.question.options)],
@@ -221,5 +279,5 @@ class Prediction:
 
 
 def predict(number: str) -> Prediction:
-    """Question ``number`` of the advantage lab."""
+    """Question ``number``: 5.x of the advantage lab, 6.x of the race."""
     return Prediction(number)

@@ -12,6 +12,7 @@ MADE_BY = {  # first match counts
     "problems/*": "python -m grpo_mini warmstart --out data/tiny-qwen",
     "runs/demo/*": "python -m grpo_mini demo --out data/runs/demo",
     "runs/microscope/*": "python -m grpo_mini microscope --out data/runs/microscope/grpo.jsonl",
+    "runs/headline.png": "python -m grpo_mini.experiments.headline",
     "runs/learning/*": "make runs",
     "runs/cost/*": "python -m grpo_mini cost --ledger data/runs/cost",
     **{

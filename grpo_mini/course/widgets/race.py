@@ -1,0 +1,147 @@
+"""Race viewer: the recorded runs of PPO and GRPO, over samples, tokens or processor time."""
+
+from pathlib import Path
+
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+from ...experiments.statistics import RUNS, at, band, bootstrap, curve, load
+from ..figures import LOOKS
+from .base import Lab, choice, flag
+from .looks import axes_of
+
+SETTINGS = {  # label of the recorded setting -> name in the legend
+    "grpo": "GRPO",
+    "ppo": "PPO",
+    "ppo-groups": "PPO with GRPO's groups",
+    "ppo-lam0.95": "PPO with lambda 0.95",
+}
+AXES = {"samples": "samples", "tokens": "tokens", "processor seconds": "cpu_seconds"}
+METRICS = {
+    "right answers": "eval_accuracy",
+    "thinks first": "eval_think_share",
+    "response tokens": "eval_length",
+}
+
+
+class RaceViewer(Lab):
+    """Which is ahead, counted in what?
+
+    Args:
+        runs: folder with the recorded experiments, of which "race" is shown.
+
+    Raises:
+        FileNotFoundError: no race is recorded there; the message says how to make it.
+    """
+
+    title = "Race viewer"
+    question = "Predict: which of the two is ahead on the same samples, and in the same seconds?"
+    presets = {
+        "same samples": {},
+        "same tokens": {"x": "tokens"},
+        "same processor time": {"x": "processor seconds"},
+        "lambda": {"grpo": False, "ppo-lam0.95": True},
+        "groups": {"ppo-groups": True, "x": "processor seconds"},
+        "each seed": {"single": True},
+        "length": {"metric": "response tokens"},
+    }
+    height = 4.0
+
+    def __init__(self, runs: str | Path = RUNS):
+        recorded = load("race", Path(runs))
+        self.runs = {label: recorded[label] for label in SETTINGS if label in recorded}
+        self._bands: dict[tuple, dict] = {}
+        super().__init__()
+
+    def make_controls(self):
+        shown = {
+            label: flag(f"show {SETTINGS[label]}", label in ("grpo", "ppo")) for label in self.runs
+        }
+        return {
+            "x": choice("x axis", "samples", tuple(AXES)),
+            "metric": choice("y axis", "right answers", tuple(METRICS)),
+            **shown,
+            "single": flag("each seed as a thin line", False),
+        }
+
+    def lines(self, label: str, x: str, metric: str) -> dict:
+        """Curves of the seeds and their mean with its interval; each is computed once."""
+        key = label, x, metric
+        if key not in self._bands:
+            grid, intervals = band(self.runs[label], x, metric)
+            self._bands[key] = {
+                "x": grid,
+                "mean": [interval.mean for interval in intervals],
+                "low": [interval.low for interval in intervals],
+                "high": [interval.high for interval in intervals],
+                "seeds": {run.seed: curve(run, x, metric) for run in self.runs[label]},
+            }
+        return self._bands[key]
+
+    def compute(self, state: dict) -> dict:
+        """The chosen curves, and where all of them can be compared: at the shortest one's end."""
+        x, metric = AXES[state["x"]], METRICS[state["metric"]]
+        shown = {
+            label: self.lines(label, x, metric) for label in self.runs if state[label]
+        }  # fmt: skip
+        end = min((found["x"][-1] for found in shown.values()), default=0.0)
+        at_end = {
+            label: {run.seed: at(run, x, end, metric) for run in self.runs[label]}
+            for label in shown
+        }
+        gap = None
+        if len(at_end) > 1:
+            first, second = list(at_end.values())[:2]
+            pairs = [first[seed] - second[seed] for seed in first if seed in second]
+            gap = tuple(bootstrap(pairs)) if len(pairs) > 1 else None
+        return {
+            "x": state["x"],
+            "metric": state["metric"],
+            "single": state["single"],
+            "shown": shown,
+            "end": end,
+            "at_end": {label: tuple(bootstrap(list(v.values()))) for label, v in at_end.items()},
+            "gap": gap,
+        }
+
+    @staticmethod
+    def draw(figure, numbers):
+        (axes,) = axes_of(figure, left=0.08)
+        places = dict(zip(SETTINGS, LOOKS, strict=True))
+        for label, found in numbers["shown"].items():
+            look, name = places[label], SETTINGS[label]
+            axes.plot(found["x"], found["mean"], label=f"{name}, {len(found['seeds'])} seeds",
+                      linewidth=2.2, markersize=6, markevery=5, **look)  # fmt: skip
+            axes.fill_between(
+                found["x"], found["low"], found["high"], color=look["color"], alpha=0.16, lw=0
+            )
+            if numbers["single"]:
+                for line in found["seeds"].values():
+                    axes.plot(*line, color=look["color"], linestyle=look["linestyle"], lw=0.7)
+        if numbers["shown"]:
+            axes.axvline(numbers["end"], color="0.4", linewidth=1, linestyle=":")
+            axes.legend(fontsize=11, frameon=False, loc="lower right")
+        axes.set(title=f"{numbers['metric']} (held-out problems)", xlabel=numbers["x"])
+        axes.set_ylim(0, None if numbers["metric"] == "response tokens" else 1.03)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+    @staticmethod
+    def sentence(numbers):
+        if not numbers["shown"]:
+            return "Nothing is shown: switch a setting on."
+        form = ".1f" if numbers["metric"] == "response tokens" else ".2f"
+
+        def written(interval) -> str:
+            mean, low, high = (f"{round(end, 2) + 0.0:{form}}" for end in interval)
+            return f"{mean} [{low}, {high}]"
+
+        names = [SETTINGS[label] for label in numbers["shown"]]
+        each = ", ".join(
+            f"{SETTINGS[label]} <b>{written(i)}</b>" for label, i in numbers["at_end"].items()
+        )
+        text = f"At {numbers['end']:,.0f} {numbers['x']}, {numbers['metric']}: {each}."
+        if numbers["gap"] is not None:
+            _, low, high = numbers["gap"]
+            word = "surely more" if low > 0 else "surely less" if high < 0 else "no sure difference"
+            text += f" {names[0]} minus {names[1]}: {written(numbers['gap'])}, {word}."
+        return text

@@ -1,0 +1,140 @@
+"""The course's result in one picture and six lines: python -m grpo_mini.experiments.headline.
+
+It writes data/runs/headline.png and prints a block for the README, with its marks; a test compares
+the README's block with what is computed.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+from ..plots import STYLES, style
+from .claims import CLAIMS
+from .judging import cells, processor_saving, saving, span
+from .statistics import RUNS, Run, at, band, bootstrap, difference, final, load
+from .verdicts import FAILS, HOLDS, ONLY_WHEN, SIGNS, UNDECIDED, UNMEASURED
+
+NAMES = {"grpo": "GRPO", "ppo": "PPO"}
+PLURALS = {
+    HOLDS: "hold",
+    ONLY_WHEN: "hold under a condition",
+    FAILS: "do not hold",
+    UNDECIDED: "are not decided",
+    UNMEASURED: "are not measured yet",
+}
+BLOCK = re.compile(r"<!-- headline -->.*?<!-- end of headline -->", re.DOTALL)
+
+
+def lines(runs: Path = RUNS) -> list[str]:
+    """The six lines, as items of a Markdown list."""
+    race, ledger = load("race", runs), cells(runs)
+    grpo, ppo = race["grpo"], race["ppo"]
+    seeds = len({run.seed for run in grpo} & {run.seed for run in ppo})
+    last = grpo[0].rows[-1]
+    seconds = min(run.rows[-1]["cpu_seconds"] for run in [*grpo, *ppo])
+
+    def there(group: list[Run]):
+        return bootstrap([at(run, "cpu_seconds", seconds) for run in group])
+
+    gap = difference(grpo, ppo, lambda run: at(run, "cpu_seconds", seconds))
+    tuned = {path.stem.rpartition("-seed")[0] for path in (runs / "tuning").glob("*.json")}
+    found = {word: [] for word in PLURALS}
+    for claim in CLAIMS:
+        found[claim.verdict(runs).word].append(claim.number)
+    verdicts = "; ".join(
+        f"{len(numbers)} {PLURALS[word]} ({', '.join(numbers)})"
+        for word, numbers in found.items()
+        if numbers
+    )
+    large = [cell for cell in ledger if cell["run"]["model"] == ledger[-1]["run"]["model"]]
+    return [
+        f"- **The race:** {seeds} seeds each, {last['samples']:,} samples, from the same start, "
+        f"learning rates tuned alike ({len(tuned)} settings tried). In brackets: 95% intervals "
+        f"over seeds.",
+        f"- **Same samples:** right answers GRPO {bootstrap(list(map(final, grpo)))}, PPO "
+        f"{bootstrap(list(map(final, ppo)))}; GRPO minus PPO {difference(grpo, ppo, final)}.",
+        f"- **Same processor time** ({seconds:.0f} s): GRPO {there(grpo)}, PPO {there(ppo)}; GRPO "
+        f"minus PPO {gap}.",
+        f"- **Processor time for the same samples:** GRPO saves "
+        f"{processor_saving(race, 'ppo').percent()}; against PPO that samples in GRPO's groups "
+        f"{processor_saving(race, 'ppo-groups').percent()}.",
+        f"- **Size:** {span(saving(ledger, 'trainable parameters'))} fewer trainable parameters, "
+        f"{span(saving(ledger, 'resident parameters'))} fewer resident ones with a reference; the "
+        f"peak of a step's memory {span(saving(large, 'peak MB'))} smaller at "
+        f"{large[0]['run']['model']}'s size.",
+        f"- **Of {len(CLAIMS)} claims:** {verdicts}.",
+    ]
+
+
+def draw(runs: Path = RUNS) -> Figure:
+    """The race with bands over samples and over processor time, and the ledger's verdicts."""
+    race = load("race", runs)
+    figure = Figure(figsize=(12.5, 4.6), layout="constrained")
+    matplotlib.rcParams["svg.hashsalt"] = "grpo_mini"
+    first, second, third = figure.subplots(1, 3, width_ratios=[1, 1, 1.15])
+    for axes, x, label in ((first, "samples", "samples"),
+                           (second, "cpu_seconds", "processor seconds")):  # fmt: skip
+        curves(axes, race, x)
+        axes.set(title="right answers", xlabel=label, ylim=(0, 1.0))
+    first.legend(fontsize=13, frameon=False, loc="lower right")
+    third.axis("off")
+    third.set(xlim=(0, 1), ylim=(len(CLAIMS) - 0.4, -1.0))
+    third.set_title("what became of the claims", fontsize=14)
+    for y, claim in enumerate(CLAIMS):
+        word = claim.verdict(runs).word
+        sign, colour = SIGNS[word]
+        third.text(0.0, y, sign, color=colour, fontsize=15, va="center", weight="bold")
+        third.text(0.065, y, f"{claim.number} {claim.short}", fontsize=11.5, va="center")
+        shown = f"{word} …" if word == ONLY_WHEN else word
+        third.text(1.0, y, shown, color=colour, fontsize=11.5, va="center", ha="right")
+    return figure
+
+
+def curves(axes: Axes, race: dict[str, list[Run]], x: str) -> None:
+    """Mean accuracy of both with its 95% band."""
+    for label, name in NAMES.items():
+        grid, intervals = band(race[label], x)
+        color = STYLES[name]["color"]
+        axes.plot(grid, [interval.mean for interval in intervals], label=name, markevery=5,
+                  markersize=6, linewidth=2.2, **STYLES[name])  # fmt: skip
+        axes.fill_between(
+            grid, [i.low for i in intervals], [i.high for i in intervals], color=color, alpha=0.18,
+            linewidth=0,
+        )  # fmt: skip
+    style(axes)
+    axes.tick_params(labelsize=12)
+    axes.xaxis.label.set_fontsize(13)
+    axes.title.set_fontsize(14)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def block(runs: Path = RUNS) -> str:
+    """What the README shows between the marks, marks included."""
+    race = load("race", runs)
+    words = (
+        f"GRPO and PPO learn chain sums, {len(race['grpo'])} seeds each: right answers over "
+        f"samples and over processor time, and what became of the claims"
+    )
+    picture = f"![{words}](data/runs/headline.png)"
+    return "\n".join(["<!-- headline -->", picture, "", *lines(runs), "<!-- end of headline -->"])
+
+
+def main() -> None:
+    """Draw the picture and print the README's block."""
+    parser = argparse.ArgumentParser(
+        prog="python -m grpo_mini.experiments.headline", description=__doc__
+    )
+    parser.add_argument("--runs", type=Path, default=RUNS, help="folder with the recorded runs")
+    arguments = parser.parse_args()
+    draw(arguments.runs).savefig(arguments.runs / "headline.png", dpi=110)
+    print(block(arguments.runs))
+
+
+if __name__ == "__main__":
+    main()

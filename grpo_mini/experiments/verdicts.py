@@ -1,0 +1,109 @@
+"""From an interval to a word: the rules by which every claim is judged.
+
+None of them asks only whether an interval holds 0: a wide one that does says "not decided", not
+"no difference".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb
+
+from .statistics import Interval
+
+HOLDS, ONLY_WHEN, FAILS = "holds", "holds only when", "does not hold"
+UNDECIDED, UNMEASURED = "not decided", "not measured yet"
+WORDS = (HOLDS, ONLY_WHEN, FAILS, UNDECIDED, UNMEASURED)
+SIGNS = {  # Okabe and Ito's palette; sign and word say the same
+    HOLDS: ("✓", "#009E73"),
+    ONLY_WHEN: ("◐", "#0072B2"),
+    FAILS: ("✗", "#D55E00"),
+    UNDECIDED: ("?", "#777777"),
+    UNMEASURED: ("–", "#777777"),
+}
+SAME = 0.05  # a difference in accuracy that matters to nobody: five points
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a claim.
+
+    Attributes:
+        word: one of `WORDS`.
+        measured: the figures with their intervals.
+        files: folders below ``data/runs`` that the figures come from.
+        condition: what "holds only when" goes on with.
+    """
+
+    word: str
+    measured: str
+    files: tuple[str, ...]
+    condition: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.word} {self.condition}" if self.word == ONLY_WHEN else self.word
+
+
+def better(gain: Interval, same: float = SAME) -> str:
+    """Does the claim that something is better hold?
+
+    It holds if the whole interval is above 0. It does not if a gain as large as ``same`` can be
+    excluded. Otherwise the runs do not decide.
+    """
+    if gain.low > 0:
+        return HOLDS
+    return FAILS if gain.high < same else UNDECIDED
+
+
+def not_worse(change: Interval, same: float = SAME) -> str:
+    """Does the claim that something does no harm hold?
+
+    It holds if a loss as large as ``same`` can be excluded. It does not if the whole interval is
+    below 0. Otherwise the runs do not decide.
+    """
+    if change.low > -same:
+        return HOLDS
+    return FAILS if change.high < 0 else UNDECIDED
+
+
+def inside(value: Interval, low: float, high: float) -> str:
+    """Does the claim that a value is between ``low`` and ``high`` hold?"""
+    if low <= value.low and value.high <= high:
+        return HOLDS
+    return FAILS if value.high < low or value.low > high else UNDECIDED
+
+
+def listed(names: Sequence[str], word: str = "and") -> str:
+    """Names as in a sentence."""
+    return f" {word} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def all_of(parts: dict[str, str], about: str) -> tuple[str, str]:
+    """The word for a claim of several parts, from the words for its parts, and its condition.
+
+    All hold: it holds. Some hold and others do not: it holds only when it is about the former.
+    None holds, all are decided: it does not hold. Otherwise it is not decided.
+
+    Args:
+        about: how the condition begins: "the bias is", followed by the parts that hold.
+    """
+    good = [name for name, word in parts.items() if word in (HOLDS, ONLY_WHEN)]
+    bad = [name for name, word in parts.items() if word == FAILS]
+    undecided = [name for name, word in parts.items() if word in (UNDECIDED, UNMEASURED)]
+    if all(word == HOLDS for word in parts.values()):
+        return HOLDS, ""
+    if good and (bad or ONLY_WHEN in parts.values()):
+        condition = f"{about} {listed(good, 'or')}"
+        condition += f", but not {listed(bad, 'or')}" if bad else ""
+        condition += f" (not decided: {listed(undecided)})" if undecided else ""
+        return ONLY_WHEN, condition
+    return FAILS if bad and not undecided else UNDECIDED, ""
+
+
+def sign_test(first: int, second: int) -> float:
+    """Chance of so uneven a split, or a more uneven one, of pairs that fall either way at random.
+
+    Two-sided and exact: for paired yes-or-no outcomes, of which only the pairs that differ count
+    (McNemar 1947).
+    """
+    number, fewer = first + second, min(first, second)
+    return min(1.0, 2 * sum(comb(number, k) for k in range(fewer + 1)) / 2**number)
