@@ -169,12 +169,16 @@ QUESTIONS = {
 
 
 class Prediction:
-    """A question to commit to, before the widget below it is touched."""
+    """A question to commit to, before the numbers that answer it are looked at.
 
-    def __init__(self, number: str):
-        if number not in QUESTIONS:
-            raise ValueError(f"there is no question {number!r}; there are: {', '.join(QUESTIONS)}")
-        self.number, self.question = number, QUESTIONS[number]
+    Args:
+        questions: where ``number`` is looked up.
+    """
+
+    def __init__(self, number: str, questions: dict[str, Question] = QUESTIONS):
+        if number not in questions:
+            raise ValueError(f"there is no question {number!r}; there are: {', '.join(questions)}")
+        self.number, self.question = number, questions[number]
         self.committed: int | None = None
         self.options = ipywidgets.RadioButtons(
             options=[(text, i) for i, text in enumerate(self.question.options)],
