@@ -209,10 +209,14 @@ EXPERIMENTS = {
         evaluate_every=5,
     ),
     "zoo": Experiment(
-        "One thing wrong in each: what do the metrics say?",
+        "One thing wrong in each: what do the metrics say, beside a healthy twin?",
         {
             "healthy": grpo(),
             "healthy-again": grpo(**AGAIN),
+            "healthy-hot": grpo(temperature=1.5),
+            "healthy-form": Setting(GRPOTrainer, judge=zoo.form_and_answer),
+            "healthy-short": grpo(max_new_tokens=24),
+            "healthy-ppo": ppo(),
             "inverted-clip": Setting(zoo.InvertedClip, AGAIN),
             "no-end-token": Setting(zoo.NoEndToken),
             "other-temperature": Setting(zoo.OtherTemperature, {"temperature": 1.5}),
