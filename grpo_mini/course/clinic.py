@@ -30,7 +30,7 @@ NAMES = {
     "think_share": "share that thinks first",
     "entropy": "entropy (nats)",
     "grad_norm": "length of the gradient",
-    "clip_fraction": "clipped tokens",
+    "clip_fraction": "share of clipped tokens",
     "log_prob_distance": "re-scored - sampled log-prob",
     "silent_group_share": "silent groups",
     "relative_reward_mean": "mean relative reward",
@@ -40,6 +40,7 @@ NAMES = {
     "explained_variance": "explained variance of the critic",
     "value_loss": "loss of the critic",
 }
+WIDE = {"explained_variance", "value_loss"}  # their range needs a logarithm beyond 1
 COMMON = ("reward_mean", "eval_accuracy", "length_mean", "entropy")
 
 
@@ -106,7 +107,7 @@ CASES = {
         "agree: there are too few silent groups. Praise and blame go by which prompt was easy.",
     ),
     "F": Case(
-        "inverted-clip", "healthy-again", ("clip_fraction", "truncated_share"),
+        "inverted-clip", "healthy-again", ("policy_loss", "clip_fraction"),
         "policy_loss", 1,
         "The maximum lets the loss collect gains that the clip is there to refuse, so it falls "
         "much further within a batch, and blamed tokens are pushed on without limit. With one "
@@ -150,13 +151,15 @@ def series(run: Run, metric: str) -> tuple[list[int], list[float]]:
 def picture(letter: str, runs: Path = RUNS) -> Figure:
     """Six curves of both runs."""
     sick, healthy = twins(letter, runs)
-    figure = Figure(figsize=(11, 5), layout="constrained")
+    figure = Figure(figsize=(10, 4.4), layout="constrained")
     for axes, metric in zip(figure.subplots(2, 3).flat, COMMON + CASES[letter].panels, strict=True):
         for run, look, name in ((healthy, LOOKS[0], "healthy"), (sick, LOOKS[1], f"run {letter}")):
             axes.plot(*series(run, metric), label=name, linewidth=2, markersize=4, markevery=5,
                       **look)  # fmt: skip
         axes.set(title=NAMES[metric], xlabel="step")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        if metric in WIDE:
+            axes.set_yscale("symlog", linthresh=1)
         style(axes)
     figure.axes[0].legend(fontsize=11, frameon=False)
     return figure
@@ -181,6 +184,7 @@ def examine(letter: str, runs: Path = RUNS) -> None:
         f"After {sick.rows[-1]['step']} steps run {letter} has a mean reward of "
         f"{end('reward_mean')}, held-out accuracy {end('eval_accuracy')}, entropy "
         f"{end('entropy')}; its responses are {end('length_mean')} tokens long.",
+        small=True,
     )
     say("What differs in step 1:")
     display(first_step(letter, runs))
