@@ -18,6 +18,8 @@ from ..experiments.statistics import (
 )
 from .figures import LOOKS, panels
 
+__all__ = ["against", "counted", "forest", "in_order", "in_words", "sentence", "verdicts"]
+
 GREY = "0.55"
 
 
@@ -58,7 +60,7 @@ def in_words(found: Interval) -> str:
     if found.high < 0:
         return f"worse by {Interval(-found.mean, -found.high, -found.low)}"
     most = max(-found.low, found.high)
-    return f"no difference seen: within ±{most:.2f}" if most < SAME else f"unclear: {found}"
+    return f"no difference seen, within ±{most:.2f}" if most < SAME else f"unclear, {found}"
 
 
 def forest(panels_: dict[str, dict[str, Interval]], xlabel: str) -> Figure:
@@ -95,6 +97,14 @@ def verdicts(experiment: str, reference: str, runs: Path = RUNS) -> list[dict[st
         for label in found
         if label != reference
     ]
+
+
+def sentence(samples: int, differences: dict[str, dict[str, Interval]]) -> str:
+    """A forest plot's accuracies at the end in words."""
+    end = differences["accuracy at the end"]
+    return f"After {samples:,} samples: " + "; ".join(
+        f"{label}: {in_words(found)}" for label, found in end.items()
+    ) + "."  # fmt: skip
 
 
 def counted(found: list[Interval]) -> str:

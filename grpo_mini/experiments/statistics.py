@@ -21,7 +21,8 @@ class Interval(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        return f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"
+        mean, low, high = (round(value, 2) + 0.0 for value in self)  # 0.0 makes 0 of -0
+        return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
 
     def percent(self) -> str:
         """The same in percent."""

@@ -40,6 +40,12 @@ def test_settings_are_compared_at_the_samples_that_all_have_drawn(runs):
     assert way["dapo"].mean == pytest.approx((0.3 + 0.005) - (0.4 + 0.0075))
 
 
+def test_the_sentence_has_every_setting(runs):
+    words = module.sentence(*module.against("variants", "grpo", runs))
+    assert words.startswith("After 200 samples: rloo: better by 0.10")
+    assert words.endswith("; dapo: worse by 0.20 [0.20, 0.20].")
+
+
 def test_a_run_that_diverged_does_not_shorten_the_comparison(runs):
     write(runs / "variants", "rloo", 0, [0.2], 100, diverged="not finite")
     samples, found = module.against("variants", "grpo", runs)
@@ -59,9 +65,9 @@ def test_the_table_has_a_row_a_setting(runs):
     [
         (Interval(0.1, 0.05, 0.2), "better by 0.10 [0.05, 0.20]"),
         (Interval(-0.1, -0.2, -0.05), "worse by 0.10 [0.05, 0.20]"),
-        (Interval(0.01, -0.02, 0.04), "no difference seen: within ±0.04"),
-        (Interval(0.01, -0.02, 0.06), "unclear: 0.01 [-0.02, 0.06]"),
-        (Interval(0.0, -0.3, 0.0), "unclear: 0.00 [-0.30, 0.00]"),
+        (Interval(0.01, -0.02, 0.04), "no difference seen, within ±0.04"),
+        (Interval(0.01, -0.02, 0.06), "unclear, 0.01 [-0.02, 0.06]"),
+        (Interval(0.0, -0.3, 0.0), "unclear, 0.00 [-0.30, 0.00]"),
     ],
 )
 def test_words_say_what_the_interval_allows(interval, words):
