@@ -31,7 +31,7 @@ NAMES = {
     "entropy": "entropy (nats)",
     "grad_norm": "length of the gradient",
     "clip_fraction": "share of clipped tokens",
-    "log_prob_distance": "re-scored - sampled log-prob",
+    "log_prob_distance": "|re-scored - sampled| log-prob",
     "silent_group_share": "silent groups",
     "relative_reward_mean": "mean relative reward",
     "relative_reward_std": "spread of relative rewards",
@@ -210,11 +210,13 @@ def first_step(letter: str, runs: Path = RUNS) -> HTML:
 def responses(letter: str, runs: Path = RUNS) -> HTML:
     """What each run writes to four prompts after its training, as a table."""
     sick, healthy = twins(letter, runs)
-    return table([
-        {"question": question, "healthy": a, f"run {letter}": b}
-        for (question, a), (_, b) in zip(healthy.header["examples"], sick.header["examples"],
-                                         strict=True)
-    ])  # fmt: skip
+    rows = []
+    for (question, a), (_, b) in zip(
+        healthy.header["examples"], sick.header["examples"], strict=True
+    ):
+        rows += [{"question": question, "": "healthy", "response": a},
+                 {"question": "", "": f"run {letter}", "response": b}]  # fmt: skip
+    return table(rows)
 
 
 def _verdict(letter: str, runs: Path) -> tuple[int, str]:
