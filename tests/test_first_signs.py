@@ -26,15 +26,22 @@ def test_the_range_is_widened_by_its_width_and_ends_with_the_shortest_run():
     assert ranges[4] == (4.0, 4.0)
 
 
-def test_a_single_step_outside_is_no_alarm():
+def test_two_steps_outside_are_no_alarm():
     ranges = healthy_range(HEALTHY, "entropy")
-    assert first_outside(run([1.0, 9.0, 3.0, 9.0]), ranges, "entropy") is None
-    assert first_outside(run([1.0, 9.0, 0.0, 4.0]), ranges, "entropy") == 2
-    assert first_outside(run([1.0, 2.0, 3.0, 9.0, 9.0]), ranges, "entropy") is None
+    assert first_outside(run([9.0, 9.0, 3.0, 9.0]), ranges, "entropy") is None
+    assert first_outside(run([1.0, 9.0, 0.0, 9.0]), ranges, "entropy") == 2
+    assert first_outside(run([1.0, 2.0, 9.0, 9.0, 9.0]), ranges, "entropy") is None, "beyond step 4"
+
+
+def test_where_nothing_is_cut_off_a_few_cut_off_responses_are_no_alarm():
+    healthy = [run([0.0, 0.0, 0.0], "truncated_share") for _ in range(3)]
+    ranges = healthy_range(healthy, "truncated_share")
+    assert first_outside(run([0.01] * 3, "truncated_share"), ranges, "truncated_share") is None
+    assert first_outside(run([0.03] * 3, "truncated_share"), ranges, "truncated_share") == 1
 
 
 def test_a_run_is_measured_against_the_others():
-    columns = {name: [1.0, 1.0, 1.0] for name in SIGNS}
+    columns = {name: [1.0] * 4 for name in SIGNS}
 
     def full(**changed):
         rows = [
@@ -45,7 +52,7 @@ def test_a_run_is_measured_against_the_others():
             rows = [row | {name: value} for row, value in zip(rows, values, strict=True)]
         return Run(Path("x"), {}, [{"step": i} | row for i, row in enumerate(rows)])
 
-    odd = full(grad_norm=[1.0, 5.0, 5.0])
+    odd = full(grad_norm=[1.0, 5.0, 5.0, 5.0])
     healthy = [full(), full(), full(), odd]
     assert alarms(odd, healthy) == dict.fromkeys(SIGNS) | {"grad_norm": 1}
     assert alarms(healthy[0], healthy) == dict.fromkeys(SIGNS)

@@ -13,7 +13,10 @@ SIGNS = {
     "truncated_share": "cut-off responses",
     "reward_mean": "reward",
 }
-IN_A_ROW = 2  # steps outside that make an alarm: a single one may be chance
+IN_A_ROW = 3  # steps outside that make an alarm: a single one may be chance
+LEAST = {
+    "truncated_share": 0.02
+}  # least width: where healthy runs all have 0, one sample would ring
 
 
 def healthy_range(runs: Sequence[Run], metric: str) -> dict[int, tuple[float, float]]:
@@ -32,7 +35,8 @@ def healthy_range(runs: Sequence[Run], metric: str) -> dict[int, tuple[float, fl
     for step in sorted(set.intersection(*map(set, by_step))):
         values = [one[step] for one in by_step]
         low, high = min(values), max(values)
-        ranges[step] = 2 * low - high, 2 * high - low
+        width = max(high - low, LEAST.get(metric, 0.0))
+        ranges[step] = low - width, high + width
     return ranges
 
 
