@@ -60,7 +60,9 @@ def in_words(found: Interval) -> str:
     if found.high < 0:
         return f"worse by {Interval(-found.mean, -found.high, -found.low)}"
     most = max(-found.low, found.high)
-    return f"no difference seen, within ±{most:.2f}" if most < SAME else f"unclear, {found}"
+    return (
+        f"no difference seen, within ±{max(most, 0.01):.2f}" if most < SAME else f"unclear, {found}"
+    )
 
 
 def forest(panels_: dict[str, dict[str, Interval]], xlabel: str) -> Figure:

@@ -66,6 +66,7 @@ def test_the_table_has_a_row_a_setting(runs):
         (Interval(0.1, 0.05, 0.2), "better by 0.10 [0.05, 0.20]"),
         (Interval(-0.1, -0.2, -0.05), "worse by 0.10 [0.05, 0.20]"),
         (Interval(0.01, -0.02, 0.04), "no difference seen, within ±0.04"),
+        (Interval(-0.0, -0.0, 0.0), "no difference seen, within ±0.01"),
         (Interval(0.01, -0.02, 0.06), "unclear, 0.01 [-0.02, 0.06]"),
         (Interval(0.0, -0.3, 0.0), "unclear, 0.00 [-0.30, 0.00]"),
     ],
