@@ -33,6 +33,19 @@ def test_figures_of_a_known_curve():
     assert statistics.reached(known, target=0.9) == float("inf")
 
 
+def test_figures_up_to_a_number_of_samples():
+    known = run([0.2, 0.4, 0.8, 0.7])
+    assert statistics.accuracy_after(known, 150) == pytest.approx(0.6)
+    assert statistics.area(known, 150) == pytest.approx((0.3 * 100 + 0.5 * 50) / 150)
+    assert statistics.area(known, 200) == pytest.approx((0.3 + 0.6) / 2)
+    assert statistics.area(known, 300) == pytest.approx(statistics.area(known))
+    with pytest.raises(ValueError, match="ends after 300 samples, before 301"):
+        statistics.accuracy_after(known, 301)
+    stopped = run([0.2, 0.4], diverged="loss is not finite")
+    assert statistics.accuracy_after(stopped, 300) == 0.4
+    assert statistics.area(stopped, 300) == pytest.approx((0.3 + 0.4 + 0.4) / 3)
+
+
 def test_collapse():
     assert not statistics.collapsed(run([0.3, 0.8, 0.7, 0.6]))
     assert statistics.collapsed(run([0.3, 0.8, 0.1, 0.1]))

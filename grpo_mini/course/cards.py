@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from IPython.display import HTML, Image, Markdown, display
 from matplotlib.figure import Figure
 
-from .figures import png
+from .figures import in_few_colours, png
 
 # Okabe and Ito's palette; the word in the title repeats what the colour says.
 COLOURS = {
@@ -63,9 +63,10 @@ def say(text: str) -> None:
     display(Markdown(text))
 
 
-def show(figure: Figure, sentence: str) -> None:
-    """Show a figure, and under it what it says, in words."""
-    display(Image(png(figure, dpi=110), alt=sentence))
+def show(figure: Figure, sentence: str, small: bool = False) -> None:
+    """Show a figure, and under it what it says, in words; ``small`` takes a few colours only."""
+    picture = png(figure, dpi=110)
+    display(Image(in_few_colours(picture) if small else picture, alt=sentence))
     display(Markdown(f"*In words:* {sentence}"))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 from ..plots import style
 
@@ -32,6 +33,14 @@ def png(figure: Figure, dpi: int, **options) -> bytes:
     """The figure as a PNG file; ``options`` go to `savefig`."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, **options)
+    return buffer.getvalue()
+
+
+def in_few_colours(picture: bytes, colours: int = 32) -> bytes:
+    """A PNG file with a palette: line drawings lose nothing and take a third of the space."""
+    buffer = io.BytesIO()
+    few = Image.open(io.BytesIO(picture)).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+    few.save(buffer, format="png", optimize=True)
     return buffer.getvalue()
 
 

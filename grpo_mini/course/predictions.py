@@ -8,8 +8,10 @@ import ipywidgets
 
 from ..experiments.judging import processor_saving
 from ..experiments.statistics import RUNS, Run, at, difference, final, load
+from ..support.record import read_run
 from .widgets import AdvantageMixer, Difficulty, GAEExplorer, GroupSize, Length, NormalisationStack
 from .widgets.base import Lab
+from .widgets.microscope import RECORDED
 from .widgets.names import WORDS, named
 
 
@@ -226,11 +228,66 @@ RACE_QUESTIONS = {
 }
 
 
+def _moves() -> list[tuple[float, bool, list[float]]]:
+    """Of each response in the recorded rollouts: advantage, is its group silent, changes."""
+    groups = [group["samples"] for row in read_run(RECORDED)[1] for group in row["groups"]]
+    return [
+        (s["advantage"], len({other["reward"] for other in samples}) == 1,
+         [a - b for a, b in zip(s["after"], s["before"], strict=True)])
+        for samples in groups for s in samples
+    ]  # fmt: skip
+
+
+def _blamed() -> tuple[int, str]:
+    changes = [c for advantage, _, moved in _moves() if advantage < 0 for c in moved]
+    share = sum(c < 0 for c in changes) / len(changes)
+    right = 0 if share == 1 else 1 if share > 0.5 else 2
+    return (
+        right,
+        f"Of {len(changes):,} tokens with a negative advantage {share:.0%} became less likely.",
+    )
+
+
+def _in_silence() -> tuple[int, str]:
+    def mean(silent: bool) -> float:
+        sizes = [abs(c) for _, is_silent, moved in _moves() if is_silent == silent for c in moved]
+        return sum(sizes) / len(sizes)
+
+    quiet, loud = mean(True), mean(False)
+    right = 0 if quiet == 0 else 1 if quiet < loud / 2 else 2
+    return (
+        right,
+        f"A token of a silent group moves by {quiet:.1g} nats on average, others by {loud:.1g}.",
+    )
+
+
+ROLLOUT = {
+    "M1": Question(
+        "A response was wrong, so each of its tokens has the same negative advantage. After the "
+        "update, how many of them are less likely than before?",
+        ("all of them", "more than half, not all", "at most half"),
+        _blamed,
+        "The pull on a token fades as its probability nears 1, and most tokens of a response "
+        "are certain: they only copy. And the right responses of the step praise many of the same "
+        "tokens.",
+    ),
+    "M2": Question(
+        "A group is silent, all its advantages are 0. Compared with those of other groups, the "
+        "log-probs of its tokens move …",
+        ("not at all", "less than half as much", "half as much or more"),
+        _in_silence,
+        "Nothing pulls on them, but all responses share one set of weights, so the other "
+        "groups' update moves them too. Late in training most silent groups are solved ones, "
+        "whose tokens are nearly certain and hardly move.",
+    ),
+}
+
+
 class Prediction:
     """A question to commit to, before the widget below it is touched."""
 
     def __init__(self, number: str):
-        questions = QUESTIONS | RACE_QUESTIONS
+        questions = QUESTIONS | RACE_QUESTIONS | ROLLOUT
         if number not in questions:
             raise ValueError(f"there is no question {number!r}; there are: {', '.join(questions)}")
         self.number, self.question = number, questions[number]
@@ -279,5 +336,5 @@ class Prediction:
 
 
 def predict(number: str) -> Prediction:
-    """Question ``number``: 5.x of the advantage lab, 6.x of the race."""
+    """Question ``number``: 5.x of the advantage lab, 6.x of the race, M1, M2 of the microscope."""
     return Prediction(number)

@@ -153,12 +153,32 @@ def drop(run: Run) -> float:
     return best(run) - run.evaluations()[-1]["eval_accuracy"]
 
 
-def area(run: Run) -> float:
-    """Mean accuracy over the samples, by the trapezium rule: high for fast learning."""
-    rows = run.evaluations()
-    samples = [row["samples"] for row in rows]
-    accuracy = [row["eval_accuracy"] for row in rows]
-    return float(numpy.trapezoid(accuracy, samples) / (samples[-1] - samples[0]))
+def area(run: Run, end: float | None = None) -> float:
+    """Mean accuracy over the samples, by the trapezium rule: high for fast learning.
+
+    Args:
+        end: up to so many samples; None: to the run's end.
+    """
+    points, accuracy = curve(run)
+    if end is not None:
+        last = accuracy_after(run, end)
+        before = [pair for pair in zip(points, accuracy, strict=True) if pair[0] < end]
+        points, accuracy = zip(*before, (end, last), strict=True)
+    return float(numpy.trapezoid(accuracy, points) / (points[-1] - points[0]))
+
+
+def accuracy_after(run: Run, samples: float) -> float:
+    """Accuracy after so many samples, by straight lines between measurements.
+
+    A run that diverged stays where it was.
+
+    Raises:
+        ValueError: the run has not got so far.
+    """
+    points, accuracy = curve(run)
+    if samples > points[-1] and "diverged" not in run.header:
+        raise ValueError(f"{run.path.name} ends after {points[-1]} samples, before {samples}")
+    return float(numpy.interp(samples, points, accuracy))
 
 
 def reached(run: Run, x: str = "samples", target: float = TARGET) -> float:

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from grpo_mini.__main__ import main
-from grpo_mini.course import RolloutMicroscope
+from grpo_mini.course import RolloutMicroscope, predict
+from grpo_mini.course.predictions import ROLLOUT
 from grpo_mini.course.widgets.microscope import RECORDED, tour
 from grpo_mini.support.record import read_run
 
@@ -81,6 +82,24 @@ def test_the_tour_has_five_moments_that_are_what_their_names_say():
     assert mine("a slip while thinking", "rewards") == 0
     assert len(set(found["a silent group"]["rewards"])) == 1
     assert "silent" in lab.sentence(found["a silent group"])
+
+
+def test_questions_about_the_rollouts_are_answered_by_the_recorded_numbers():
+    _, rows = read_run(RECORDED)
+    blamed, quiet, loud = [], [], []
+    for group in (group for row in rows for group in row["groups"]):
+        silent = len({sample["reward"] for sample in group["samples"]}) == 1
+        for sample in group["samples"]:
+            moved = [a - b for a, b in zip(sample["after"], sample["before"], strict=True)]
+            (quiet if silent else loud).extend(map(abs, moved))
+            blamed += moved if sample["advantage"] < 0 else []
+    share = sum(change < 0 for change in blamed) / len(blamed)
+    right, evidence = ROLLOUT["M1"].verdict()
+    assert right == (0 if share == 1 else 1 if share > 0.5 else 2)
+    assert f"{len(blamed):,} tokens" in evidence and f"{share:.0%}" in evidence
+    ratio = sum(quiet) / len(quiet) / (sum(loud) / len(loud))
+    assert ROLLOUT["M2"].verdict()[0] == (0 if ratio == 0 else 1 if ratio < 0.5 else 2)
+    assert "<b>Yes.</b>" in predict("M1").commit(right)
 
 
 def test_numbers_appear_on_demand():

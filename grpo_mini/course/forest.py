@@ -1,0 +1,118 @@
+"""Differences with their intervals, as a forest plot and in words that say no more than they do."""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from ..experiments.claims import SAME
+from ..experiments.evidence import EXPERIMENTS
+from ..experiments.statistics import (
+    RUNS,
+    Interval,
+    Run,
+    accuracy_after,
+    area,
+    curve,
+    difference,
+    load,
+)
+from .figures import LOOKS, panels
+
+__all__ = ["against", "counted", "forest", "in_order", "in_words", "sentence", "verdicts"]
+
+GREY = "0.55"
+
+
+FIGURES = {"accuracy at the end": accuracy_after, "mean accuracy on the way": area}
+
+
+def in_order(experiment: str, runs: Path = RUNS) -> dict[str, list[Run]]:
+    """The recorded runs in the order in which the experiment names its settings."""
+    found = load(experiment, runs)
+    return {label: found[label] for label in EXPERIMENTS[experiment].settings if label in found}
+
+
+def against(
+    experiment: str, reference: str, runs: Path = RUNS
+) -> tuple[int, dict[str, dict[str, Interval]]]:
+    """Each setting minus ``reference``, seed by seed, at the number of samples that all have drawn.
+
+    Returns:
+        That number, and figure -> setting -> difference.
+    """
+    found = in_order(experiment, runs)
+    whole = [run for group in found.values() for run in group if "diverged" not in run.header]
+    end = min(curve(run)[0][-1] for run in whole)
+    return end, {
+        title: {
+            label: difference(group, found[reference], lambda run, of=figure: of(run, end))
+            for label, group in found.items()
+            if label != reference
+        }
+        for title, figure in FIGURES.items()
+    }
+
+
+def in_words(found: Interval) -> str:
+    """Better or worse if the whole interval is; else how much it allows."""
+    if found.low > 0:
+        return f"better by {found}"
+    if found.high < 0:
+        return f"worse by {Interval(-found.mean, -found.high, -found.low)}"
+    most = max(-found.low, found.high)
+    return (
+        f"no difference seen, within ±{max(most, 0.01):.2f}" if most < SAME else f"unclear, {found}"
+    )
+
+
+def forest(panels_: dict[str, dict[str, Interval]], xlabel: str) -> Figure:
+    """A panel for each figure: a row a setting, its difference as a point with its interval.
+
+    An interval that holds 0 is grey with an open circle; one that does not is filled.
+    """
+    rows = max(map(len, panels_.values()))
+    figure, axes = panels(len(panels_), height=1.5 + 0.42 * rows)
+    for each, (title, found) in zip(axes, panels_.items(), strict=True):
+        for y, interval in enumerate(found.values()):
+            clear = interval.low > 0 or interval.high < 0
+            look = LOOKS[0 if interval.mean > 0 else 1]
+            colour = look["color"] if clear else GREY
+            each.plot([interval.low, interval.high], [y, y], color=colour, linewidth=3)
+            each.plot(interval.mean, y, marker=look["marker"] if clear else "o", markersize=9,
+                      color=colour, markerfacecolor=colour if clear else "white")  # fmt: skip
+        each.axvline(0, color="0.3", linewidth=1)
+        each.set_yticks(range(len(found)), list(found))
+        each.set_ylim(len(found) - 0.5, -0.5)
+        each.set(title=title, xlabel=xlabel)
+    return figure
+
+
+def verdicts(experiment: str, reference: str, runs: Path = RUNS) -> list[dict[str, object]]:
+    """A row a setting: its seeds, and each figure's difference in words."""
+    found, (_, differences) = in_order(experiment, runs), against(experiment, reference, runs)
+    return [
+        {
+            "setting": label,
+            "seeds": len(found[label]),
+            **{title: in_words(of[label]) for title, of in differences.items()},
+        }
+        for label in found
+        if label != reference
+    ]
+
+
+def sentence(samples: int, differences: dict[str, dict[str, Interval]]) -> str:
+    """A forest plot's accuracies at the end in words."""
+    end = differences["accuracy at the end"]
+    return f"After {samples:,} samples: " + "; ".join(
+        f"{label}: {in_words(found)}" for label, found in end.items()
+    ) + "."  # fmt: skip
+
+
+def counted(found: list[Interval]) -> str:
+    """How many of the intervals leave 0 out, and how many would by chance."""
+    clear = sum(interval.low > 0 or interval.high < 0 for interval in found)
+    return (
+        f"{clear} of {len(found)} intervals leave 0 out; of so many, {0.05 * len(found):.1f} would "
+        "on average if nothing differed at all"
+    )
