@@ -186,7 +186,7 @@ EXPERIMENTS = {
             "many": learned(pairs=1200, **HALF),
             "many-kl": learned(pairs=1200, kl_coef=0.3, **HALF),
         },
-        steps=40,
+        steps=50,
     ),
     "stability": Experiment(
         "At which learning rate does each collapse?",
