@@ -11,6 +11,7 @@ from .preflight import preflight
 from .toy import TOY
 from .widgets import (
     AdvantageMixer,
+    BiasLab,
     ClipExplorer,
     Difficulty,
     GAEExplorer,
@@ -25,6 +26,7 @@ from .widgets.microscope import RolloutMicroscope
 __all__ = [
     "TOY",
     "AdvantageMixer",
+    "BiasLab",
     "Card",
     "ClipExplorer",
     "Difficulty",
