@@ -113,13 +113,13 @@ class LearnedTrainer(GRPOTrainer):
     def compute_rewards(self, batch_prompts: Sequence, rollout: Rollout) -> Tensor:
         """What the reward model says; what the verifier would have said is kept."""
         truth = get_task(self.config.task).reward
-        self._truth_B = call_reward(truth, batch_prompts, rollout)
+        self.truth_B = call_reward(truth, batch_prompts, rollout)
         return super().compute_rewards(batch_prompts, rollout)
 
     def rollout_metrics(self, rollout: Rollout, rewards_B: Tensor) -> dict[str, float]:
         """As GRPO; and how far reward model and verifier agree on these very responses."""
-        metrics = {"verified_mean": self._truth_B.mean().item()}
-        share = agreement(rewards_B.cpu(), self._truth_B, self.config.group_size)
+        metrics = {"verified_mean": self.truth_B.mean().item()}
+        share = agreement(rewards_B.cpu(), self.truth_B, self.config.group_size)
         if share == share:
             metrics["judge_agreement"] = share
         return super().rollout_metrics(rollout, rewards_B) | metrics
