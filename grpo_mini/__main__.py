@@ -8,7 +8,7 @@ from .support.checkpoints import CheckpointError
 from .trainer import TrainingDivergedError
 
 # Commands with a file of their own. All are loaded by name, and only when they are called.
-OWN_FILE = {"demo", "cost", "experiment", "microscope"}
+OWN_FILE = {"demo", "cost", "experiment", "microscope", "preferences"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ what the algorithms are about.
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 AGGREGATIONS = ("sequence", "token", "constant")
 KL_ESTIMATORS = ("k1", "k2", "k3")
@@ -106,6 +107,16 @@ def value_loss(
         raise ValueError("value_loss with clip needs old_values, the values before the update")
     clipped = old_values + (values - old_values).clamp(-clip, clip)
     return torch.maximum(error, (clipped - returns) ** 2)
+
+
+def preference_loss(chosen: Tensor, rejected: Tensor) -> Tensor:
+    """-log sigmoid(chosen - rejected), the mean over pairs: scores [N], [N] -> scalar.
+
+    The Bradley-Terry model says that the chosen response wins with probability sigmoid(difference
+    of the scores); this is minus the log-likelihood (InstructGPT, arXiv 2203.02155, equation 1).
+    """
+    # Not log(sigmoid(x)): in float32 that sigmoid is exactly 0 from x = -104 on.
+    return -logsigmoid(chosen - rejected).mean()
 
 
 def token_weights(mask_BT: Tensor, mode: str = "sequence", length: int | None = None) -> Tensor:

@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 from .support.loading import default_device, load_pretrained
 from .tasks import completion_text
 
+A_PART = 32  # rows that a reward model reads together
 TINY_QWEN = Path(__file__).parent.parent / "data" / "tiny-qwen"
 
 
@@ -183,10 +184,18 @@ class RewardModel(ScalarHead):
             response = self.tokenizer(completion_text(completion), add_special_tokens=False)
             ids = response.input_ids + [self.tokenizer.eos_token_id]
             rows.append(encode_prompts(self.tokenizer, [prompt], window - len(ids))[0] + ids)
+        # Rows of similar length are read together: little is spent on padding.
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        parts = [order[i : i + A_PART] for i in range(0, len(order), A_PART)]
+        scores = torch.cat([self._read([rows[i] for i in part]) for part in parts])
+        return scores[torch.tensor(order, device=scores.device).argsort()]
+
+    def _read(self, rows: list[list[int]]) -> Tensor:
+        """The head's number at each row's last token, which is its end token, [B]."""
         tokens = right_padded(rows, self.tokenizer.pad_token_id, self.backbone.device)
-        last = torch.tensor([len(row) - 1 for row in rows]).unsqueeze(1)
+        last = torch.tensor([len(row) - 1 for row in rows], device=tokens.device)
         per_token = self.per_token(input_ids=tokens, use_cache=False)
-        return per_token.gather(1, last.to(per_token.device)).squeeze(1)
+        return per_token.gather(1, last.unsqueeze(1)).squeeze(1)
 
     @torch.no_grad()
     def forward(self, prompts: Sequence, completions: Sequence, **columns) -> list[float]:

@@ -35,6 +35,8 @@ def test_every_setting_takes_a_step(setting):
         small["prompts_per_step"] = 16
     if "groups_kept" in setting.options:
         small["groups_kept"] = 2
+    if "pairs" in setting.options:
+        small |= {"pairs": 4, "judge_steps": 1}
     setting = dataclasses.replace(setting, options=setting.options | small)
     trainer = make_trainer(setting, seed=3, model=str(TINY_QWEN))
     metrics = trainer.train_step(trainer.next_prompts())

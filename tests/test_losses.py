@@ -15,6 +15,7 @@ from grpo_mini.losses import (
     clipped_surrogate,
     entropy,
     kl_penalty,
+    preference_loss,
     token_log_probs,
     token_weights,
     value_loss,
@@ -408,3 +409,35 @@ def test_an_unknown_mode_is_refused_with_the_known_ones(function):
         ValueError, match="unknown aggregation 'mean'; there are: sequence, token, constant"
     ):
         function(torch.ones(1, 2), "mean")
+
+
+# ----------------------------------------------------------------------- preferences
+
+
+def test_the_preference_loss_is_minus_the_log_likelihood_of_the_choices():
+    chosen = torch.tensor([2.0, -1.0, 0.5], dtype=torch.float64, requires_grad=True)
+    rejected = torch.tensor([0.5, 1.0, 0.5], dtype=torch.float64, requires_grad=True)
+    loss = preference_loss(chosen, rejected)
+    wins = [1 / (1 + math.exp(-d)) for d in (1.5, -2.0, 0.0)]
+    assert loss.item() == pytest.approx(-sum(map(math.log, wins)) / 3)
+    up, down = torch.autograd.grad(loss, (chosen, rejected))
+    # The pull is the surprise: the chance that the model gave to the other outcome.
+    assert up.tolist() == pytest.approx([-(1 - p) / 3 for p in wins])
+    assert torch.equal(up, -down)
+
+
+def test_the_preference_loss_sees_differences_only():
+    chosen, rejected = torch.tensor([1.0, -2.0]), torch.tensor([0.0, 3.0])
+    offset = torch.tensor([7.0, -4.0])  # one for each prompt
+    assert preference_loss(chosen + offset, rejected + offset).item() == pytest.approx(
+        preference_loss(chosen, rejected).item()
+    )
+
+
+@pytest.mark.parametrize("margin", [200.0, -200.0, 1e4, -1e4])
+def test_the_preference_loss_stays_finite_for_large_margins(margin):
+    chosen = torch.tensor([margin], requires_grad=True)
+    loss = preference_loss(chosen, torch.zeros(1))
+    (pull,) = torch.autograd.grad(loss, chosen)
+    assert loss.item() == pytest.approx(max(0.0, -margin), abs=1e-6)
+    assert pull.item() == (0.0 if margin > 0 else -1.0)

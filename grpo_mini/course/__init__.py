@@ -12,6 +12,7 @@ from .preflight import preflight
 from .toy import TOY
 from .widgets import (
     AdvantageMixer,
+    BiasLab,
     ClipExplorer,
     Difficulty,
     GAEExplorer,
@@ -29,6 +30,7 @@ from .widgets.tree import SamplingTree
 __all__ = [
     "TOY",
     "AdvantageMixer",
+    "BiasLab",
     "Card",
     "ClipExplorer",
     "Difficulty",

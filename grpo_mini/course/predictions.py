@@ -9,7 +9,15 @@ import ipywidgets
 from ..experiments.judging import processor_saving
 from ..experiments.statistics import RUNS, Run, at, difference, final, load
 from ..support.record import read_run
-from .widgets import AdvantageMixer, Difficulty, GAEExplorer, GroupSize, Length, NormalisationStack
+from .widgets import (
+    AdvantageMixer,
+    BiasLab,
+    Difficulty,
+    GAEExplorer,
+    GroupSize,
+    Length,
+    NormalisationStack,
+)
 from .widgets.base import Lab
 from .widgets.microscope import RECORDED
 from .widgets.names import WORDS, named
@@ -127,6 +135,30 @@ def _time_saved() -> tuple[int, str]:
 
 SURELY = ("surely higher", "not surely different", "surely lower")
 
+
+def _new_offset() -> tuple[int, str]:
+    found = numbers(BiasLab, **BiasLab.presets["offset, critic"])
+    praised = sum(a > 0 and r == 0 for a, r in zip(found["biased"], found["rewards"], strict=True))
+    right = min(range(3), key=lambda i: abs((0, 2, 4)[i] - praised))
+    lowest = min(found["biased"])
+    return right, f"{praised} of them do; the lowest advantage of the group is {lowest:.2f}."
+
+
+def _unscaled() -> tuple[int, str]:
+    before = numbers(BiasLab, std=False)["biased"][0]
+    after = numbers(BiasLab, **BiasLab.presets["scale, no std"])["biased"][0]
+    return compared(
+        after, before
+    ), f"The first advantage is {before:.2f} before and {after:.2f} after."
+
+
+def _length_bonus() -> tuple[int, str]:
+    found = numbers(BiasLab, **BiasLab.presets["length bonus"])
+    turned = found["turned"]
+    right = min(range(3), key=lambda i: abs((0, 1, 3)[i] - len(turned)))
+    return right, f"Responses on the wrong side of 0: {turned}."
+
+
 QUESTIONS = {
     "5.1": Question(
         "Four responses, one of them right, rewards 1 and 0, divided by the group's std. Which "
@@ -191,6 +223,31 @@ QUESTIONS = {
         _blind_critic,
         "With lambda 0 each token is judged by the critic's next value, and the critic knows "
         "nothing. Only the last token sees the reward itself.",
+    ),
+    "8.a": Question(
+        "The judge adds 2 to every response of one prompt. Two of the six are right, four are "
+        "wrong. The baseline is a critic that has not noticed yet. How many of the wrong ones get "
+        "a positive advantage?",
+        ("none", "two", "all four"),
+        _new_offset,
+        "The offset is not in the baseline, so it is taken for success. On average over many "
+        "samples it cancels still; what it leaves is noise, until the critic has learned it.",
+    ),
+    "8.b": Question(
+        "The judge pays one prompt in a unit three times as large. Group mean, but no division by "
+        "the std. This prompt's advantages …",
+        ("grow", "stay the same", "shrink"),
+        _unscaled,
+        "The mean takes away what is added, not what is multiplied. This prompt now pulls three "
+        "times as hard as the others. With the std it would not.",
+    ),
+    "8.c": Question(
+        "The judge pays 0.05 for each character on top. Group mean and std. How many of the six "
+        "responses end on another side of 0 than they deserve?",
+        ("none", "one", "three"),
+        _length_bonus,
+        "Two long wrong responses are praised and a short right one is blamed. The group cannot "
+        "know which differences are deserved.",
     ),
 }
 
@@ -336,5 +393,5 @@ class Prediction:
 
 
 def predict(number: str) -> Prediction:
-    """Question ``number``: 5.x of the advantage lab, 6.x of the race, M1, M2 of the microscope."""
+    """Question ``number``: 5.x of the advantage lab, 6.x of the race, 8.x of biased judges, M1 and M2."""
     return Prediction(number)

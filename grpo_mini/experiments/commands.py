@@ -141,6 +141,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("demo", "train GRPO and PPO from the same start; a table and a figure"),
         ("cost", "measure memory and seconds of one GRPO and one PPO step"),
         ("microscope", "train with GRPO and record rollouts, token by token"),
+        ("preferences", "make preference pairs for a reward model"),
         ("experiment", "make the recorded runs of an experiment; --list names them"),
     ):
         commands.add_parser(name, help=what, add_help=False)

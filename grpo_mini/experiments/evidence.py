@@ -13,6 +13,7 @@ from ..ppo import PPOTrainer
 from ..tasks import TASKS, make_chain_sum
 from ..trainer import Trainer
 from . import judges, zoo
+from .reward_model import LearnedTrainer
 from .variants import VariantTrainer
 
 
@@ -70,6 +71,11 @@ def variant(**options) -> Setting:
     return Setting(VariantTrainer, options)
 
 
+def learned(**options) -> Setting:
+    """GRPO paid by a reward model that has learned from preference pairs."""
+    return Setting(LearnedTrainer, options)
+
+
 GROUPS = {"prompts_per_step": 32, "samples_per_prompt": 8}  # PPO on the very batches of GRPO
 
 
@@ -97,6 +103,7 @@ for terms in TERMS:
         TASKS["chain-sums"], name=f"chain-sums-{terms}", make_problem=make_problem
     )
 
+HALF = {"prompts_per_step": 16}  # half of the samples: a learned judge costs time too
 RATES = (5e-5, 1e-4, 2e-4, 4e-4)
 AGAIN = {"grpo_epochs": 4, "learning_rate": 1e-4}  # a batch used four times
 
@@ -170,6 +177,16 @@ EXPERIMENTS = {
                 grpo(use_group_normalization=False), judge=judges.scale(8.0)
             ),
         },
+    ),
+    "reward-model": Experiment(
+        "What becomes of the right answers when a learned judge pays?",
+        {
+            "verifier": grpo(**HALF),
+            "few": learned(pairs=32, **HALF),
+            "many": learned(pairs=1200, **HALF),
+            "many-kl": learned(pairs=1200, kl_coef=0.3, **HALF),
+        },
+        steps=50,
     ),
     "stability": Experiment(
         "At which learning rate does each collapse?",

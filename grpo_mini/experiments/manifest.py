@@ -10,6 +10,7 @@ DATA = Path(__file__).parents[2] / "data"
 MADE_BY = {  # first match counts
     "tiny-qwen/*": "python -m grpo_mini warmstart --out data/tiny-qwen",
     "problems/*": "python -m grpo_mini warmstart --out data/tiny-qwen",
+    "preferences/*": "python -m grpo_mini preferences --out data/preferences/chain-sums.jsonl",
     "runs/demo/*": "python -m grpo_mini demo --out data/runs/demo",
     "runs/microscope/*": "python -m grpo_mini microscope --out data/runs/microscope/grpo.jsonl",
     "runs/headline.png": "python -m grpo_mini.experiments.headline",

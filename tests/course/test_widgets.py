@@ -327,9 +327,55 @@ def test_the_clouds_spread_is_the_exact_variance():
     assert len(set(found)) == 4
 
 
+def biased(**values) -> dict:
+    return start(widgets.BiasLab, **values)
+
+
+@pytest.mark.parametrize("std", [True, False])
+def test_the_bias_lab_shows_the_modules_advantages_of_true_and_paid_rewards(std):
+    shown = biased(offset=1.0, scale=2.0, per_character=0.02, flipped=2, noise=0.5, std=std)
+    for rewards, advantages in (("rewards", "fair"), ("paid", "biased")):
+        expected, _ = compute_relative_rewards(torch.tensor(shown[rewards]), 6, normalize=std)
+        assert shown[advantages] == pytest.approx(expected.tolist(), abs=1e-5)
+    flipped = biased(flipped=1, per_character=0.02)["paid"]
+    lengths = torch.tensor(widgets.bias.LENGTHS)
+    right = torch.tensor([0.0, 1, 0, 0, 0, 0]) + 0.02 * lengths
+    assert flipped == pytest.approx(right.tolist())
+
+
+def test_the_bias_lab_with_a_critic_subtracts_its_value():
+    shown = biased(baseline="critic V", value=0.4, std=False, offset=2.0)
+    assert shown["biased"] == pytest.approx([r - 0.4 for r in shown["paid"]], abs=1e-6)
+    scaled = biased(baseline="critic V", value=0.4)["fair"]
+    std = torch.tensor(shown["rewards"]).std().item()
+    assert scaled == pytest.approx([(r - 0.4) / std for r in shown["rewards"]], abs=1e-5)
+
+
+def test_the_bias_lab_says_what_the_group_cancels():
+    cancelled = ({"offset": 2.0}, {"scale": 3.0}, {"offset": -3.0, "scale": 0.2, "std": True})
+    for values in cancelled:
+        shown = biased(**values)
+        assert shown["largest"] < 1e-4 and not shown["turned"] and not shown["swapped"]
+        assert "nothing is left" in widgets.BiasLab.sentence(shown)
+    shown = biased(scale=3.0, std=False)
+    assert shown["largest"] > 1 and not shown["turned"] and not shown["swapped"]
+    shown = biased(offset=2.0, baseline="critic V")
+    assert shown["turned"] == [3, 4, 5, 6] and not shown["swapped"]
+    assert "another side of 0 than they deserve: <b>3, 4, 5, 6</b>" in widgets.BiasLab.sentence(
+        shown
+    )
+    shown = biased(per_character=0.05)
+    assert (
+        (1, 4) in shown["swapped"] and (1, 6) in shown["swapped"] and (2, 4) not in shown["swapped"]
+    )
+    assert "the order is wrong in 2 of 8 pairs" in widgets.BiasLab.sentence(shown)
+    assert biased(flipped=1)["swapped"] == [(1, j) for j in (3, 4, 5, 6)]  # a tie is no order
+
+
 # ---------------------------------------------------------------------------- predictions
 
-RIGHT = {"5.1": 1, "5.2": 1, "5.3": 0, "5.4": 0, "5.5": 2, "5.6": 1, "5.7": 2, "5.8": 1}
+RIGHT = {"5.1": 1, "5.2": 1, "5.3": 0, "5.4": 0, "5.5": 2, "5.6": 1, "5.7": 2, "5.8": 1,
+         "8.a": 2, "8.b": 0, "8.c": 2}  # fmt: skip
 
 
 @pytest.mark.parametrize("number", predictions.QUESTIONS)

@@ -1,5 +1,21 @@
 """The exercises, a file a notebook; importing this registers all of them."""
 
-from . import a_small_qwen, grpo, inside_grpo, policy_gradient, ppo, ppo_vs_grpo
+from . import (
+    a_small_qwen,
+    grpo,
+    inside_grpo,
+    policy_gradient,
+    ppo,
+    ppo_vs_grpo,
+    reward_models,
+)
 
-__all__ = ["a_small_qwen", "grpo", "inside_grpo", "policy_gradient", "ppo", "ppo_vs_grpo"]
+__all__ = [
+    "a_small_qwen",
+    "grpo",
+    "inside_grpo",
+    "policy_gradient",
+    "ppo",
+    "ppo_vs_grpo",
+    "reward_models",
+]

@@ -1,5 +1,6 @@
 """The advantage lab: widgets whose every number comes from the module."""
 
+from .bias import BiasLab
 from .clip import ClipExplorer
 from .difficulty import Difficulty
 from .gae import GAEExplorer
@@ -11,6 +12,7 @@ from .stack import NormalisationStack
 
 __all__ = [
     "AdvantageMixer",
+    "BiasLab",
     "ClipExplorer",
     "Difficulty",
     "GAEExplorer",
