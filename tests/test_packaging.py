@@ -184,7 +184,7 @@ def lines_of_code(source: str) -> int:
 def test_the_core_can_be_read_in_an_evening():
     sources = [path.read_text(encoding="utf-8") for path in PACKAGE.glob("*.py")]
     assert sum(map(lines_of_code, sources)) <= 1250
-    assert sum(len(source.splitlines()) for source in sources) <= 1950
+    assert sum(len(source.splitlines()) for source in sources) <= 2000
 
 
 def test_lines_of_code_leave_out_what_explains():

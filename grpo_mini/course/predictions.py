@@ -393,5 +393,5 @@ class Prediction:
 
 
 def predict(number: str) -> Prediction:
-    """Question ``number``: 5.x of the advantage lab, 6.x of the race, 8.x of biased judges, M1 and M2."""
+    """Question ``number``: 5.x of the lab, 6.x of the race, 8.x of judges, M1 and M2."""
     return Prediction(number)
