@@ -33,6 +33,8 @@ SCRIPT = f"""
     for (const options of view.querySelectorAll(".widget-radio-box")) {{
       options.setAttribute("role", "radiogroup");
       options.setAttribute("aria-label", title);
+      options.dataset.group = options.dataset.group || "group" + Math.random();
+      for (const radio of options.querySelectorAll("input")) radio.name = options.dataset.group;
     }}
     for (const picture of view.querySelectorAll("img.widget-image")) picture.alt = title;
     for (const words of view.querySelectorAll(".{WORDS}")) words.setAttribute("role", "status");
