@@ -9,7 +9,16 @@ import statistics
 import time
 from pathlib import Path
 
-from grpo_mini.course import RolloutMicroscope, widgets
+import torch
+
+from grpo_mini import load_policy
+from grpo_mini.course import (
+    ExactPolicy,
+    GradientCloud,
+    RolloutMicroscope,
+    SamplingTree,
+    widgets,
+)
 
 
 def resident_mb() -> float:
@@ -37,11 +46,14 @@ if __name__ == "__main__":
     parser.add_argument("--changes", type=int, default=1000)
     parser.add_argument("--only", nargs="+", default=[], help="names of widgets")
     arguments = parser.parse_args()
-    kinds = [*(getattr(widgets, name) for name in widgets.__all__), RolloutMicroscope]
-    for kind in kinds:
-        if arguments.only and kind.__name__ not in arguments.only:
-            continue
-        lab = kind()
+    policy, rewards = ExactPolicy([0.5, 1.2, 0.0, -0.5, 0.8]), torch.arange(5.0)
+    kinds = {name: getattr(widgets, name) for name in widgets.__all__} | {
+        "GradientCloud": lambda: GradientCloud(policy, rewards),
+        "RolloutMicroscope": RolloutMicroscope,
+        "SamplingTree": lambda: SamplingTree(*load_policy()),
+    }
+    for name in arguments.only or kinds:
+        lab = kinds[name]()
         for i in range(100):  # fonts and caches
             change(lab, i)
         gc.collect()
@@ -49,7 +61,7 @@ if __name__ == "__main__":
         wall, cpu = zip(*(change(lab, i) for i in range(arguments.changes)), strict=True)
         gc.collect()
         print(
-            f"{kind.__name__:<20} median {1000 * statistics.median(wall):5.0f} ms "
+            f"{name:<20} median {1000 * statistics.median(wall):5.0f} ms "
             f"({1000 * statistics.median(cpu):.0f} ms of the processor), memory "
             f"{resident_mb() - before:+5.1f} MB in {arguments.changes} changes",
             flush=True,

@@ -16,7 +16,7 @@ from .names import WORDS, named
 WIDTH, HEIGHT, DPI = 8.6, 3.4, 96
 LABEL = {"description_width": "150px"}
 WIDE = ipywidgets.Layout(width="390px")
-COLUMNS = "repeat(2, 400px)"
+COLUMNS = "repeat(auto-fill, 400px)"  # two in a wide window, one in a narrow one
 
 
 def slider(label: str, value: float, low: float, high: float, step: float) -> ipywidgets.Widget:
@@ -59,7 +59,10 @@ class Lab:
         self.controls = self.make_controls()
         self.start = {name: control.value for name, control in self.controls.items()}
         self.picture = ipywidgets.Image(
-            format="png", width=int(WIDTH * DPI), height=int(self.height * DPI)
+            format="png",
+            width=int(WIDTH * DPI),
+            height=int(self.height * DPI),
+            layout=ipywidgets.Layout(max_width="100%", height="auto"),
         )
         self.figure = Figure(figsize=(WIDTH, self.height), dpi=DPI)
         FigureCanvasAgg(self.figure)  # one canvas for all pictures: it remembers how wide text is
@@ -105,7 +108,7 @@ class Lab:
         raise NotImplementedError
 
     def layout(self) -> ipywidgets.Widget:
-        """How the controls are arranged: two columns."""
+        """How the controls are arranged: in columns, as many as there is room for."""
         return ipywidgets.GridBox(
             list(self.controls.values()),
             layout=ipywidgets.Layout(grid_template_columns=COLUMNS),

@@ -95,7 +95,8 @@ class RolloutMicroscope(Lab):
             strength = min(abs(change) / STRONG, 1.0)
             colour = UP if change >= 0 else DOWN
             text = token.replace("<|im_end|>", "end")
-            below.text(x, y, text, ha="center", va="center", fontsize=11 if len(text) < 4 else 8,
+            size = 11 if len(text) < 4 else 8 if len(text) < 8 else 6.2
+            below.text(x, y, text, ha="center", va="center", fontsize=size,
                        family="monospace", bbox={"boxstyle": "round,pad=0.35", "linewidth": 0,
                        "facecolor": colour, "alpha": 0.08 + 0.6 * strength})  # fmt: skip
             mark = f"{change:+.2f}" if numbers["numbers"] else ("▲" if change >= 0 else "▼")

@@ -7,8 +7,8 @@ where browsers look for names. It adds no extension and changes nothing that is 
 that runs no scripts shows the same widgets, only nameless as before.
 
 It also keeps keys where they are pressed: in JupyterLab the arrow keys walk from cell to cell even
-while a list or a radio button has the focus, and B adds a cell, unless a part of the page asks to
-be spared.
+while a list or a radio button has the focus, and B adds a cell, unless the element with the focus
+asks to be spared.
 """
 
 import ipywidgets
@@ -18,7 +18,6 @@ SCRIPT = f"""
 (function begin(tries) {{
   const view = element.closest(".{VIEW}");
   if (!view) {{ if (tries) setTimeout(begin, 50, tries - 1); return; }}
-  view.setAttribute("data-lm-suppress-shortcuts", "true");
   function name() {{
     for (const slider of view.querySelectorAll(".widget-slider")) {{
       const label = slider.querySelector("label").textContent;
@@ -27,10 +26,15 @@ SCRIPT = f"""
       number?.setAttribute("role", "textbox");
       number?.setAttribute("aria-label", label + ", typed");
     }}
+    const keys = "select, input, button, .noUi-handle, .widget-readout";
+    for (const control of view.querySelectorAll(keys))
+      control.setAttribute("data-lm-suppress-shortcuts", "true");
     const title = view.querySelector("b")?.textContent || "";
     for (const options of view.querySelectorAll(".widget-radio-box")) {{
       options.setAttribute("role", "radiogroup");
       options.setAttribute("aria-label", title);
+      options.dataset.group = options.dataset.group || "group" + Math.random();
+      for (const radio of options.querySelectorAll("input")) radio.name = options.dataset.group;
     }}
     for (const picture of view.querySelectorAll("img.widget-image")) picture.alt = title;
     for (const words of view.querySelectorAll(".{WORDS}")) words.setAttribute("role", "status");

@@ -68,7 +68,7 @@ class NormalisationStack(Lab):
                 if n == name
             ]
             if values:
-                counted = sorted({round(value, 4) for value in values})
+                counted = sorted({round(value, 4) + 0.0 for value in values})  # no -0.0
                 counts = [sum(abs(v - c) < 1e-4 for v in values) for c in counted]
                 areas = [40 + 30 * count for count in counts]
                 axes.scatter(counted, [list(COLOURS).index(name)] * len(counted), s=areas,
