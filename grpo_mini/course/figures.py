@@ -95,6 +95,20 @@ def lines(
         axes.legend(fontsize=10, frameon=False)
 
 
+def curves(
+    axes: Axes,
+    series: dict[str, tuple[Sequence[float], Sequence[float]]],
+    title: str,
+    xlabel: str,
+    ylabel: str = "",
+) -> None:
+    """One line a series, each with an x of its own."""
+    for (name, (x, y)), look in zip(series.items(), LOOKS, strict=False):
+        axes.plot(x, y, label=name, markersize=5, linewidth=2, **look)
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    axes.legend(fontsize=10, frameon=False)
+
+
 def strip(axes: Axes, rows: dict[str, Sequence[float]], columns: Sequence[str], title: str) -> None:
     """Numbers as coloured cells with their value, blue below 0 and orange above."""
     values = [list(row) for row in rows.values()]

@@ -146,7 +146,7 @@ def critics_share(runs: Path = RUNS) -> Check:
             grpo["seconds in all"] + (2 * more - 1) * passes))  # fmt: skip
         recorded.append(1 - grpo["seconds in all"] / ppo["seconds in all"])
     name = f"what a step saves without a critic, median of {len(predicted)} cells"
-    return Check(name, plain.median(predicted), plain.median(recorded), 0.15)
+    return Check(name, plain.median(predicted), plain.median(recorded), 0.2)
 
 
 def checks(runs: Path = RUNS) -> list[Check]:
