@@ -42,7 +42,7 @@ def lines(runs: Path = RUNS) -> list[str]:
         return bootstrap([at(run, "cpu_seconds", seconds) for run in group])
 
     gap = difference(grpo, ppo, lambda run: at(run, "cpu_seconds", seconds))
-    tuned = {path.stem.rpartition("-seed")[0] for path in (runs / "tuning").glob("*.json")}
+    tuned = sum(map(len, load("tuning", runs).values()))
     found = {word: [] for word in PLURALS}
     for claim in CLAIMS:
         found[claim.verdict(runs).word].append(claim.number)
@@ -54,7 +54,7 @@ def lines(runs: Path = RUNS) -> list[str]:
     large = [cell for cell in ledger if cell["run"]["model"] == ledger[-1]["run"]["model"]]
     return [
         f"- **The race:** {seeds} seeds each, {last['samples']:,} samples, from the same start, "
-        f"learning rates tuned alike ({len(tuned)} settings tried). In brackets: 95% intervals "
+        f"learning rates tuned alike ({tuned} runs). In brackets: 95% intervals "
         f"over seeds.",
         f"- **Same samples:** right answers GRPO {bootstrap(list(map(final, grpo)))}, PPO "
         f"{bootstrap(list(map(final, ppo)))}; GRPO minus PPO {difference(grpo, ppo, final)}.",
