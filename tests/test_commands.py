@@ -11,7 +11,9 @@ from grpo_mini.experiments.cost import SharedTrunkPPO
 from grpo_mini.support.record import read_run
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "sample", "warmstart", "demo", "cost"])
+@pytest.mark.parametrize(
+    "command", ["train", "evaluate", "sample", "warmstart", "demo", "cost", "preferences"]
+)
 def test_help_is_there(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])

@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from grpo_mini.__main__ import main
-from grpo_mini.experiments.preferences import PREFERENCES, choose, read_pairs
+from grpo_mini.experiments.preferences import PREFERENCES, choose, read_pairs, same_style
 from grpo_mini.experiments.reward_model import (
     LearnedConfig,
     LearnedTrainer,
     agreement,
     margins,
-    same_style,
-    train_reward_model,
+    train_judge,
 )
+from grpo_mini.models import RewardModel
 from grpo_mini.tasks import chain_sum_reward, has_thought, is_held_out
 
 LINES = PREFERENCES.read_text().splitlines(keepends=True)
@@ -62,15 +62,28 @@ def test_without_a_right_or_a_wrong_response_there_is_no_pair():
     assert choose([("a", 1.0), (thought, 0.0)], rng) == [("a", thought)]
 
 
+def test_scores_come_in_the_order_of_the_responses(tiny):
+    """More rows than are read together, the long ones first."""
+    judge = RewardModel.from_pretrained(device="cpu", tokenizer=tiny[1])
+    with torch.no_grad():
+        judge.head.weight.normal_(generator=torch.Generator().manual_seed(0))
+    texts = [f"<answer>{'7' * n}</answer>" for n in reversed(range(1, 41))]
+    prompts = [[{"role": "user", "content": "1+2="}]] * len(texts)
+    together = judge(prompts, texts)
+    for i in (0, 7, 39):
+        assert together[i] == pytest.approx(judge(prompts[:1], [texts[i]])[0], abs=1e-3)
+    assert len({round(score, 3) for score in together}) > 30
+
+
 def test_training_raises_the_agreement_and_is_deterministic():
     torch.set_num_threads(1)
     pairs = [p for p in read_pairs("train") if p["thinks"] == [True, False]][:24]
     losses = []
-    judge = train_reward_model(pairs, 10, on_step=lambda step, judge, loss: losses.append(loss))
+    judge = train_judge(pairs, 10, on_step=lambda step, judge, loss: losses.append(loss))
     assert losses[0] == pytest.approx(0.6931, abs=1e-3), "the head starts at 0: a coin"
     assert losses[-1] < 0.9 * losses[0]
     assert (margins(judge, pairs) > 0).float().mean() > 0.9
-    again = train_reward_model(pairs, 10)
+    again = train_judge(pairs, 10)
     assert torch.equal(margins(judge, pairs), margins(again, pairs))
 
 
@@ -90,7 +103,7 @@ def test_the_learned_judge_pays_and_the_verifier_watches(monkeypatch):
         seen.update(pairs=pairs, steps=steps, seed=seed)
         return lambda completions, **columns: [float(len(c[-1]["content"])) for c in completions]
 
-    monkeypatch.setattr("grpo_mini.experiments.reward_model.train_reward_model", trained)
+    monkeypatch.setattr("grpo_mini.experiments.reward_model.train_judge", trained)
     small = {"prompts_per_step": 4, "group_size": 4, "max_new_tokens": 16, "train_problems": 64}
     config = LearnedConfig(pairs=7, balanced=True, judge_steps=3, seed=5, device="cpu", **small)
     trainer = LearnedTrainer(config)

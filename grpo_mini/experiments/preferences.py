@@ -88,6 +88,11 @@ def as_messages(pair: dict) -> dict:
     return pair | {n: [{"role": role, "content": pair[n]}] for n, role in roles.items()}
 
 
+def same_style(pair: dict) -> bool:
+    """True if both responses think, or neither does."""
+    return pair["thinks"][0] == pair["thinks"][1]
+
+
 def main(argv: Sequence[str]) -> None:
     """Sample, pair and write."""
     parser = argparse.ArgumentParser(

@@ -14,12 +14,12 @@ from ..rollout import Rollout
 from ..support.requirements import require
 from ..tasks import get_task
 from ..trainer import call_reward
-from .preferences import read_pairs
+from .preferences import read_pairs, same_style
 
 BATCH = 32  # pairs an optimiser step
 
 
-def train_reward_model(
+def train_judge(
     pairs: Sequence[dict],
     steps: int,
     seed: int = 0,
@@ -105,7 +105,7 @@ class LearnedTrainer(GRPOTrainer):
         if reward is None:
             pairs = [p for p in read_pairs("train") if not config.balanced or same_style(p)]
             random.Random(f"pairs/{config.seed}").shuffle(pairs)
-            reward = train_reward_model(
+            reward = train_judge(
                 pairs[: config.pairs], config.judge_steps, config.seed, model=config.model_name
             )
         super().__init__(config, reward, **rest)
@@ -123,8 +123,3 @@ class LearnedTrainer(GRPOTrainer):
         if share == share:
             metrics["judge_agreement"] = share
         return super().rollout_metrics(rollout, rewards_B) | metrics
-
-
-def same_style(pair: dict) -> bool:
-    """True if both responses think, or neither does."""
-    return pair["thinks"][0] == pair["thinks"][1]

@@ -9,7 +9,7 @@ from ..checker import Mistake, exercise
 
 
 def preference_loss(chosen, rejected):
-    return -logsigmoid(chosen - rejected).mean()
+    return -torch.nn.functional.logsigmoid(chosen - rejected).mean()
 
 
 exercise(

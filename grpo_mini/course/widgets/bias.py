@@ -48,7 +48,7 @@ class BiasLab(Lab):
             "offset": slider("offset of the prompt", 0.0, -3.0, 3.0, 0.1),
             "scale": slider("scale of the prompt", 1.0, 0.2, 5.0, 0.1),
             "per_character": slider("bonus a character", 0.0, -0.05, 0.05, 0.002),
-            "flipped": slider("flip response (0: none)", 0, 0, len(TRUE), 1),
+            "flipped": slider("flip response (0: no)", 0, 0, len(TRUE), 1),
             "noise": slider("noise", 0.0, 0.0, 1.0, 0.05),
             "baseline": choice("baseline", "group mean", BASELINES),
             "value": slider("critic V", 0.3, 0.0, 3.0, 0.1),
