@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from grpo_mini.course import check, hint, progress, solution
-from grpo_mini.course.checker import EXERCISES, find
+from grpo_mini.course.checker import EXERCISES, NOTEBOOKS, find
 
 find("1.1")  # registers all
 NUMBERS = list(EXERCISES)
+THERE = [number for number in NUMBERS if any(NOTEBOOKS.glob(f"0{number[0]}_*.ipynb"))]
 MISTAKES = [
     pytest.param(number, i, id=f"{number}-{i}")
     for number in NUMBERS
@@ -188,21 +189,21 @@ def test_the_solution_card_shows_answer_and_module(number):
 
 
 def test_progress_is_remembered_in_a_file(tmp_path, monkeypatch):
-    assert f"0 of {len(NUMBERS)}" in progress().title
+    assert f"0 of {len(THERE)}" in progress().title
     check("4.2", EXERCISES["4.2"].solution)
     check("4.3", EXERCISES["4.3"].mistakes[0].answer)
     assert json.loads((tmp_path / "progress.json").read_text()) == ["4.2"]
     monkeypatch.setattr("grpo_mini.course.checker._solved", set())  # a new kernel
     card = progress()
-    assert f"1 of {len(NUMBERS)}" in card.title and "4.2 ✓" in " ".join(card.lines)
+    assert f"1 of {len(THERE)}" in card.title and "4.2 ✓" in " ".join(card.lines)
 
 
 @pytest.mark.parametrize("content", ["", "{", "3", '["nonsense"]'])
 def test_a_damaged_progress_file_loses_nothing_that_cannot_be_solved_again(tmp_path, content):
     (tmp_path / "progress.json").write_text(content)
-    assert f"0 of {len(NUMBERS)}" in progress().title
+    assert f"0 of {len(THERE)}" in progress().title
     check("4.2", EXERCISES["4.2"].solution)
-    assert f"1 of {len(NUMBERS)}" in progress().title
+    assert f"1 of {len(THERE)}" in progress().title
 
 
 def test_cards_escape_what_they_show():
