@@ -102,12 +102,12 @@ def page(server):
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(60_000)
-        sync_api.expect.set_options(timeout=30_000)  # the machine may have other work
+        page.set_default_timeout(180_000)
+        sync_api.expect.set_options(timeout=60_000)  # the machine may have other work
         page.errors = []
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         page.goto(f"{address}/lab/tree/widgets.ipynb?token=secret")
-        page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for(timeout=90_000)
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
         for _ in range(5):  # the first click may come before the kernel is listening
             page.get_by_role("menuitem", name="Run", exact=True).click()
             page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
@@ -118,7 +118,7 @@ def page(server):
             except sync_api.TimeoutError:
                 page.keyboard.press("Escape")
         last = cell(page, "last").locator(".jp-OutputArea")
-        sync_api.expect(last, log.read_text()[-2000:]).to_contain_text("all shown", timeout=120_000)
+        sync_api.expect(last, log.read_text()[-2000:]).to_contain_text("all shown", timeout=180_000)
         yield page
         browser.close()
 
@@ -210,7 +210,7 @@ def test_every_control_has_a_name_a_value_and_a_place_on_the_keyboards_path(view
         if first:
             found.focus()
         first = False
-        sync_api.expect(found).to_be_focused(timeout=5_000)
+        sync_api.expect(found).to_be_focused()
         source, picture = view.source(), view.twin.picture.value
         view.press(control)
         control.value = view.reported(control)
