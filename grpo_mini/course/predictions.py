@@ -341,10 +341,14 @@ ROLLOUT = {
 
 
 class Prediction:
-    """A question to commit to, before the widget below it is touched."""
+    """A question to commit to, before the numbers that answer it are looked at.
 
-    def __init__(self, number: str):
-        questions = QUESTIONS | RACE_QUESTIONS | ROLLOUT
+    Args:
+        questions: where ``number`` is looked up; None: all that the notebooks share.
+    """
+
+    def __init__(self, number: str, questions: dict[str, Question] | None = None):
+        questions = questions or QUESTIONS | RACE_QUESTIONS | ROLLOUT
         if number not in questions:
             raise ValueError(f"there is no question {number!r}; there are: {', '.join(questions)}")
         self.number, self.question = number, questions[number]
