@@ -223,9 +223,6 @@ def test_every_control_has_a_name_a_value_and_a_place_on_the_keyboards_path(view
 def test_presets_and_reset_answer_to_the_mouse(view):
     start = plain(view.twin.words.value)
     for name in view.twin.presets:
-        # The page echoes what it was sent. An echo of the last preset that comes in after this
-        # click would undo a part of it.
-        view.page.wait_for_timeout(500)
         source, picture = view.source(), view.twin.picture.value
         view.box.get_by_role("button", name=name, exact=True).click()
         view.twin.preset(name)

@@ -119,6 +119,18 @@ def test_the_static_view_has_picture_and_sentence(kind):
     assert lab.sentence(lab.numbers) in bundle["text/html"]
 
 
+@pytest.mark.parametrize("kind", LABS)
+def test_starts_and_presets_lie_on_their_sliders_steps(kind):
+    """A browser moves what lies between two steps to one of them, and tells the kernel so."""
+    lab = kind()
+    for values in (lab.start, *lab.presets.values()):
+        for name, value in values.items():
+            control = lab.controls[name]
+            if hasattr(control, "step"):
+                steps = (value - control.min) / control.step
+                assert steps == pytest.approx(round(steps), abs=1e-6), (name, value)
+
+
 def test_an_exception_in_a_callback_is_not_swallowed(monkeypatch):
     """The planted one: a test that moves a control would see it."""
     lab = widgets.GroupSize()

@@ -55,7 +55,7 @@ class AdvantageMixer(Lab):
         "one wrong": {f"r{i}": float(i != 1) for i in range(1, MOST + 1)},
         "all wrong": {f"r{i}": 0.0 for i in range(1, MOST + 1)},
         "outlier": {f"r{i}": 3.0 if i == 1 else 0.1 * (i % 3) for i in range(1, MOST + 1)},
-        "graded": {"group_size": 8, **{f"r{i}": (i - 1) % 8 / 8 for i in range(1, MOST + 1)}},
+        "graded": {"group_size": 8, **{f"r{i}": (i - 1) % 8 / 10 for i in range(1, MOST + 1)}},
         "reward + 1": {f"r{i}": float(i == 1) + 1 for i in range(1, MOST + 1)},
         "reward x 3": {f"r{i}": 3.0 * (i == 1) for i in range(1, MOST + 1)},
     }
