@@ -160,7 +160,7 @@ def _length_bonus() -> tuple[int, str]:
 
 
 QUESTIONS = {
-    "5.1": Question(
+    "5.A": Question(
         "Four responses, one of them right, rewards 1 and 0, divided by the group's std. Which "
         "advantages do the right one and the wrong ones get?",
         ("1 and -1", "1.5 and -0.5", "0.75 and -0.25"),
@@ -168,14 +168,14 @@ QUESTIONS = {
         "The rare outcome is the surprising one, so it gets the large advantage. All four still "
         "sum to 0: one times 1.5 and three times -0.5.",
     ),
-    "5.2": Question(
+    "5.B": Question(
         "The judge gets generous and adds 1 to every reward of the group. The advantages …",
         ("rise", "stay the same", "fall"),
         _constant,
         "The group's mean rises by 1 too, and the difference stays. This is the bias that a group "
         "cancels.",
     ),
-    "5.3": Question(
+    "5.C": Question(
         "The same generous judge, no std, but now half of the baseline is mixed back in "
         "(weight of baseline 0.5). The advantages …",
         ("rise", "stay the same", "fall"),
@@ -183,7 +183,7 @@ QUESTIONS = {
         "Mixing the mean back in means subtracting only half of it. The group is no longer blind "
         "to a constant: with weight 1 it is REINFORCE without a baseline.",
     ),
-    "5.4": Question(
+    "5.D": Question(
         "All advantages of the batch are standardised once more. More and more groups fall "
         "silent. The advantages of the other groups …",
         ("grow", "stay the same", "shrink"),
@@ -191,7 +191,7 @@ QUESTIONS = {
         "Silent groups are zeros; they make the batch's standard deviation small, and everything "
         "is divided by it. So the step size grows just when there is less to learn from.",
     ),
-    "5.5": Question(
+    "5.E": Question(
         "A prompt is solved one time in ten, and a group has 4 samples. Which share of the groups "
         "is silent?",
         ("about a third", "about half", "about two thirds"),
@@ -199,7 +199,7 @@ QUESTIONS = {
         "All four wrong has the probability 0.9 to the power of 4. Hard prompts waste small "
         "groups.",
     ),
-    "5.6": Question(
+    "5.F": Question(
         "Groups of 2. Every prompt has a pull of its own, p(1-p). On top of that: does dividing by "
         "the std give a very hard prompt (solved one time in fifty) more, the same or less extra "
         "weight than one solved half of the time?",
@@ -208,7 +208,7 @@ QUESTIONS = {
         "A pair that is not silent always has one right and one wrong response, so it looks the "
         "same for hard and easy prompts. The std's taste for hard prompts needs larger groups.",
     ),
-    "5.7": Question(
+    "5.G": Question(
         "A wrong response of 40 tokens and one of 8, mean per response first (the GRPO paper). A "
         "token of the long one is punished …",
         ("more", "the same", "less"),
@@ -216,7 +216,7 @@ QUESTIONS = {
         "Each response has the same weight, shared out among its tokens. Long wrong answers get "
         "away cheaply, which Dr. GRPO (arXiv 2503.20783) blames for wrong responses that grow.",
     ),
-    "5.8": Question(
+    "5.H": Question(
         "PPO with lambda 0 and a critic that still says 0 everywhere. Which tokens learn from a "
         "reward at the end?",
         ("all of them", "only the last", "none"),
@@ -224,7 +224,7 @@ QUESTIONS = {
         "With lambda 0 each token is judged by the critic's next value, and the critic knows "
         "nothing. Only the last token sees the reward itself.",
     ),
-    "8.a": Question(
+    "8.A": Question(
         "The judge adds 2 to every response of one prompt. Two of the six are right, four are "
         "wrong. The baseline is a critic that has not noticed yet. How many of the wrong ones get "
         "a positive advantage?",
@@ -233,7 +233,7 @@ QUESTIONS = {
         "The offset is not in the baseline, so it is taken for success. On average over many "
         "samples it cancels still; what it leaves is noise, until the critic has learned it.",
     ),
-    "8.b": Question(
+    "8.B": Question(
         "The judge pays one prompt in a unit three times as large. Group mean, but no division by "
         "the std. This prompt's advantages …",
         ("grow", "stay the same", "shrink"),
@@ -241,7 +241,7 @@ QUESTIONS = {
         "The mean takes away what is added, not what is multiplied. This prompt now pulls three "
         "times as hard as the others. With the std it would not.",
     ),
-    "8.c": Question(
+    "8.C": Question(
         "The judge pays 0.05 for each character on top. Group mean and std. How many of the six "
         "responses end on another side of 0 than they deserve?",
         ("none", "one", "three"),
@@ -319,7 +319,7 @@ def _in_silence() -> tuple[int, str]:
 
 
 ROLLOUT = {
-    "M1": Question(
+    "7.A": Question(
         "A response was wrong, so each of its tokens has the same negative advantage. After the "
         "update, how many of them are less likely than before?",
         ("all of them", "more than half, not all", "at most half"),
@@ -328,7 +328,7 @@ ROLLOUT = {
         "are certain: they only copy. And the right responses of the step praise many of the same "
         "tokens.",
     ),
-    "M2": Question(
+    "7.B": Question(
         "A group is silent, all its advantages are 0. Compared with those of other groups, the "
         "log-probs of its tokens move …",
         ("not at all", "less than half as much", "half as much or more"),

@@ -175,10 +175,10 @@ def accuracy_after(run: Run, samples: float) -> float:
     Raises:
         ValueError: the run has not got so far.
     """
-    points, accuracy = curve(run)
-    if samples > points[-1] and "diverged" not in run.header:
-        raise ValueError(f"{run.path.name} ends after {points[-1]} samples, before {samples}")
-    return float(numpy.interp(samples, points, accuracy))
+    last = run.evaluations()[-1]["samples"]
+    if samples > last and "diverged" not in run.header:
+        raise ValueError(f"{run.path.name} ends after {last} samples, before {samples}")
+    return at(run, "samples", samples)
 
 
 def reached(run: Run, x: str = "samples", target: float = TARGET) -> float:

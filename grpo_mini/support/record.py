@@ -18,7 +18,7 @@ from .checkpoints import atomic_write
 
 def provenance() -> dict:
     """What made a run: command, versions, commit and kind of machine."""
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1]  # the package
     return {
         "command": shlex.join(["python", "-m", "grpo_mini", *sys.argv[1:]]),
         "commit": _git(folder, "rev-parse", "HEAD"),

@@ -16,6 +16,7 @@ import pytest
 
 from grpo_mini.course import widgets
 from grpo_mini.course.predictions import predict
+from grpo_mini.course.widgets.base import FloatSlider
 
 BROWSER = next(
     (p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None
@@ -41,13 +42,13 @@ SMALL = "prompts_per_step=4, group_size=4, max_new_tokens=16, train_problems=64,
 CELLS = {"imports": IMPORTS} | LABS | {
     "board": f"board = TrainingBoard(GRPOTrainer(GRPOConfig({SMALL})), steps={GOAL}); board",
     "meanwhile": "print('step', board.trainer.step, board.running)",
-    "predict 5.1": "predict('5.1')",
-    "predict 5.2": "predict('5.2')",
+    "predict 5.A": "predict('5.A')",
+    "predict 5.B": "predict('5.B')",
     "last": "print('all', 'shown')",
 }  # fmt: skip
 ROLES = {
     ipywidgets.IntSlider: "slider",
-    ipywidgets.FloatSlider: "slider",
+    FloatSlider: "slider",
     ipywidgets.Dropdown: "combobox",
     ipywidgets.Checkbox: "checkbox",
 }
@@ -104,7 +105,11 @@ def page(server):
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(180_000)
         sync_api.expect.set_options(timeout=60_000)  # the machine may have other work
-        page.errors = []
+        page.errors, page.sent = [], []
+        page.on(
+            "websocket",
+            lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)),
+        )
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         page.goto(f"{address}/lab/tree/widgets.ipynb?token=secret")
         page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
@@ -220,8 +225,17 @@ def test_every_control_has_a_name_a_value_and_a_place_on_the_keyboards_path(view
     view.agrees()
 
 
+def updates(page) -> list[str]:
+    """What the page told the kernel about values of controls."""
+    frames = [f if isinstance(f, bytes) else f.encode() for f in page.sent]
+    return [f.decode(errors="replace") for f in frames if b'"method":"update"' in f]
+
+
 def test_presets_and_reset_answer_to_the_mouse(view):
+    """A click is one message: values that the page sent by itself might undo the next click."""
     start = plain(view.twin.words.value)
+    view.page.wait_for_timeout(500)  # for the answers to what earlier tests did
+    view.page.sent.clear()
     for name in view.twin.presets:
         source, picture = view.source(), view.twin.picture.value
         view.box.get_by_role("button", name=name, exact=True).click()
@@ -229,6 +243,9 @@ def test_presets_and_reset_answer_to_the_mouse(view):
         view.moved(source, picture)
     view.box.get_by_role("button", name="Reset").click()
     sync_api.expect(view.sentence).to_have_text(start)
+    view.page.wait_for_timeout(500)
+    assert view.page.sent
+    assert updates(view.page) == []
 
 
 def test_a_number_can_be_typed_and_a_handle_be_dragged(page):
@@ -315,15 +332,15 @@ def test_the_board_trains_while_the_kernel_is_free(page):
 
 
 def test_a_prediction_is_committed_with_the_mouse_and_judged(page):
-    box = cell(page, "predict 5.2")
-    options = box.get_by_role("radiogroup", name="Question 5.2.", exact=True)
+    box = cell(page, "predict 5.B")
+    options = box.get_by_role("radiogroup", name="Question 5.B.", exact=True)
     verdict, commit = box.get_by_role("status"), box.get_by_role("button", name="Commit")
     sync_api.expect(verdict).to_be_empty()
     commit.click()
     sync_api.expect(verdict).to_contain_text("Choose first")
     options.get_by_role("radio", name="rise", exact=True).click()
     commit.click()
-    judged = plain(predict("5.2").commit(0))
+    judged = plain(predict("5.B").commit(0))
     assert judged.startswith("Not quite: stay the same.")
     sync_api.expect(verdict).to_have_text(judged)
     sync_api.expect(commit).to_be_disabled()
@@ -331,13 +348,13 @@ def test_a_prediction_is_committed_with_the_mouse_and_judged(page):
 
 
 def test_a_prediction_is_committed_with_the_keyboard_and_judged(page):
-    box = cell(page, "predict 5.1")
+    box = cell(page, "predict 5.A")
     box.get_by_role("radio", name="1 and -1", exact=True).focus()
     page.keyboard.press("ArrowDown")
     sync_api.expect(box.get_by_role("radio", name="1.5 and -0.5", exact=True)).to_be_checked()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    judged = plain(predict("5.1").commit(1))
+    judged = plain(predict("5.A").commit(1))
     assert judged.startswith("Yes.")
     sync_api.expect(box.get_by_role("status")).to_have_text(judged)
 

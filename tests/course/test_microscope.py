@@ -94,12 +94,12 @@ def test_questions_about_the_rollouts_are_answered_by_the_recorded_numbers():
             (quiet if silent else loud).extend(map(abs, moved))
             blamed += moved if sample["advantage"] < 0 else []
     share = sum(change < 0 for change in blamed) / len(blamed)
-    right, evidence = ROLLOUT["M1"].verdict()
+    right, evidence = ROLLOUT["7.A"].verdict()
     assert right == (0 if share == 1 else 1 if share > 0.5 else 2)
     assert f"{len(blamed):,} tokens" in evidence and f"{share:.0%}" in evidence
     ratio = sum(quiet) / len(quiet) / (sum(loud) / len(loud))
-    assert ROLLOUT["M2"].verdict()[0] == (0 if ratio == 0 else 1 if ratio < 0.5 else 2)
-    assert "<b>Yes.</b>" in predict("M1").commit(right)
+    assert ROLLOUT["7.B"].verdict()[0] == (0 if ratio == 0 else 1 if ratio < 0.5 else 2)
+    assert "<b>Yes.</b>" in predict("7.A").commit(right)
 
 
 def test_numbers_appear_on_demand():

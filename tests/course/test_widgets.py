@@ -10,7 +10,7 @@ import torch
 from grpo_mini import load_policy
 from grpo_mini.advantages import compute_relative_rewards, gae, leave_one_out, standardize
 from grpo_mini.course import ExactPolicy, GradientCloud, SamplingTree, predictions, widgets
-from grpo_mini.course.widgets.base import Lab
+from grpo_mini.course.widgets.base import Lab, slider
 from grpo_mini.losses import clipped_surrogate, entropy, kl_penalty, token_weights
 from grpo_mini.models import TINY_QWEN
 
@@ -129,6 +129,16 @@ def test_starts_and_presets_lie_on_their_sliders_steps(kind):
             if hasattr(control, "step"):
                 steps = (value - control.min) / control.step
                 assert steps == pytest.approx(round(steps), abs=1e-6), (name, value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),  # as noUiSlider counts: in percent of the range, in steps of 1.25
+    [(0.1, 0.10000000000000009), (0.3, 0.30000000000000004), (0.7, 0.7), (2.99, 3.0), (9, 3.0)],
+)
+def test_a_slider_keeps_the_number_that_the_page_would_answer(typed, kept):
+    control = slider("reward", 0.0, -1.0, 3.0, 0.05)
+    control.value = typed
+    assert control.value == kept
 
 
 def test_an_exception_in_a_callback_is_not_swallowed(monkeypatch):
@@ -386,8 +396,8 @@ def test_the_bias_lab_says_what_the_group_cancels():
 
 # ---------------------------------------------------------------------------- predictions
 
-RIGHT = {"5.1": 1, "5.2": 1, "5.3": 0, "5.4": 0, "5.5": 2, "5.6": 1, "5.7": 2, "5.8": 1,
-         "8.a": 2, "8.b": 0, "8.c": 2}  # fmt: skip
+RIGHT = {"5.A": 1, "5.B": 1, "5.C": 0, "5.D": 0, "5.E": 2, "5.F": 1, "5.G": 2, "5.H": 1,
+         "8.A": 2, "8.B": 0, "8.C": 2}  # fmt: skip
 
 
 @pytest.mark.parametrize("number", predictions.QUESTIONS)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import ipywidgets
 import matplotlib
+import traitlets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -19,10 +20,31 @@ WIDE = ipywidgets.Layout(width="390px")
 COLUMNS = "repeat(auto-fill, 400px)"  # two in a wide window, one in a narrow one
 
 
+def on_the_grid(value: float, low: float, high: float, step: float) -> float:
+    """The step nearest to ``value``, to the last bit as the page counts it.
+
+    The page's slider (noUiSlider) counts in percent of its range. To it 0.3 in steps of 0.05 is
+    0.30000000000000004; sent a 0.3 it answers with its own number. Such answers are late, and may
+    undo in part what was pressed in the meantime. Sent its own number it has nothing to answer.
+    """
+    step = step * 100 / (high - low)
+    percent = round((value - low) * 100 / (high - low) / step) * step
+    return high if percent >= 100 else percent * (high - low) / 100 + low
+
+
+class FloatSlider(ipywidgets.FloatSlider):
+    """A slider that takes the numbers of its own steps only."""
+
+    @traitlets.validate("value")
+    def _validate_value(self, proposal):
+        value = super()._validate_value(proposal)
+        return on_the_grid(value, self.min, self.max, self.step)
+
+
 def slider(label: str, value: float, low: float, high: float, step: float) -> ipywidgets.Widget:
     """A slider for whole numbers if all of its numbers are whole, else for decimals."""
     whole = all(isinstance(number, int) for number in (value, low, high, step))
-    kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
+    kind = ipywidgets.IntSlider if whole else FloatSlider
     return kind(
         value, min=low, max=high, step=step, description=label, tooltip=label, style=LABEL,
         layout=WIDE,

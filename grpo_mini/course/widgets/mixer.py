@@ -4,7 +4,7 @@ import ipywidgets
 import torch
 
 from ...advantages import compute_relative_rewards, leave_one_out, standardize
-from .base import COLUMNS, Lab, choice, flag, slider
+from .base import COLUMNS, FloatSlider, Lab, choice, flag, slider
 from .looks import axes_of, signed_bars
 
 BASELINES = ("none", "batch mean", "group mean", "leave-one-out", "critic V")
@@ -72,7 +72,7 @@ class AdvantageMixer(Lab):
             "baseline_weight": slider("weight of baseline", 0.0, 0.0, 1.0, 0.1),
         }
         for i in range(1, MOST + 1):
-            controls[f"r{i}"] = ipywidgets.FloatSlider(
+            controls[f"r{i}"] = FloatSlider(
                 float(i == 1), min=-1.0, max=3.0, step=0.05, description=f"r{i}",
                 orientation="vertical", layout=ipywidgets.Layout(width="50px", height="150px"),
                 readout_format=".2f", tooltip=f"reward {i}",
