@@ -20,12 +20,12 @@ from .statistics import RUNS, Run, at, band, bootstrap, difference, final, load
 from .verdicts import FAILS, HOLDS, ONLY_WHEN, SIGNS, UNDECIDED, UNMEASURED
 
 NAMES = {"grpo": "GRPO", "ppo": "PPO"}
-PLURALS = {
-    HOLDS: "hold",
-    ONLY_WHEN: "hold under a condition",
-    FAILS: "do not hold",
-    UNDECIDED: "are not decided",
-    UNMEASURED: "are not measured yet",
+SAID = {  # of one claim, of several
+    HOLDS: ("holds", "hold"),
+    ONLY_WHEN: ("holds under a condition", "hold under a condition"),
+    FAILS: ("does not hold", "do not hold"),
+    UNDECIDED: ("is not decided", "are not decided"),
+    UNMEASURED: ("is not measured yet", "are not measured yet"),
 }
 BLOCK = re.compile(r"<!-- headline -->.*?<!-- end of headline -->", re.DOTALL)
 
@@ -43,11 +43,11 @@ def lines(runs: Path = RUNS) -> list[str]:
 
     gap = difference(grpo, ppo, lambda run: at(run, "cpu_seconds", seconds))
     tuned = sum(map(len, load("tuning", runs).values()))
-    found = {word: [] for word in PLURALS}
+    found = {word: [] for word in SAID}
     for claim in CLAIMS:
         found[claim.verdict(runs).word].append(claim.number)
     verdicts = "; ".join(
-        f"{len(numbers)} {PLURALS[word]} ({', '.join(numbers)})"
+        f"{len(numbers)} {SAID[word][len(numbers) > 1]} ({', '.join(numbers)})"
         for word, numbers in found.items()
         if numbers
     )

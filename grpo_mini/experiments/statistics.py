@@ -61,9 +61,10 @@ def load(experiment: str, runs: Path = RUNS) -> dict[str, list[Run]]:
         label = header.get("setting") or header["algorithm"].removesuffix("Trainer").lower()
         found.setdefault(label, []).append(Run(path, header, rows))
     if not found:
+        folder = "data/runs" if runs == RUNS else runs
         raise FileNotFoundError(
-            f"{runs / experiment} holds no runs; "
-            f"python -m grpo_mini experiment {experiment} --out {runs} makes them"
+            f"{folder}/{experiment} holds no runs; "
+            f"python -m grpo_mini experiment {experiment} --out {folder} makes them"
         )
     return {label: sorted(group, key=lambda run: run.seed) for label, group in found.items()}
 

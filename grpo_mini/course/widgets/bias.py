@@ -97,7 +97,7 @@ class BiasLab(Lab):
                 places = [x + shift for x in range(len(values))]
                 drawn = axes.bar(places, values, 0.38, color=colour, hatch=hatch,
                                  edgecolor="white", label=name)  # fmt: skip
-                axes.bar_label(drawn, fmt="%.2f", fontsize=8, padding=2)
+            axes.bar_label(drawn, fmt="%.2f", fontsize=9, padding=2)  # the judge's: two are a blur
             axes.axhline(0, color="0.3", linewidth=1)
             axes.set_xticks(range(len(labels)), labels, fontsize=9)
             axes.set_title(title)
