@@ -50,7 +50,8 @@ class Card:
         lines = "".join(f"<div>{marked(line)}</div>" for line in self.lines)
         code = ""
         if self.code is not None:
-            code = f"<pre style='margin:8px 0 0 0'>{html.escape(self.code, quote=False)}</pre>"
+            style = "margin:8px 0 0 0;font-family:monospace"
+            code = f"<pre style='{style}'>{html.escape(self.code, quote=False)}</pre>"
         return (
             f"<div style='border-left:6px solid {COLOURS[self.status]};padding:6px 12px;"
             f"margin:4px 0;line-height:1.5'><b>{marked(self.title)}</b> "
@@ -75,6 +76,7 @@ def table(rows: list[dict[str, object]]) -> HTML:
 
     def cell(value: object) -> str:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        is_number |= value == "–"  # stands where a number would
         # Adding 0.0 makes a plain 0 of -0.0, which depends on the machine.
         text = f"{round(value, 3) + 0.0:.3f}" if isinstance(value, float) else str(value)
         side = "right" if is_number else "left"

@@ -83,6 +83,7 @@ def forest(panels_: dict[str, dict[str, Interval]], xlabel: str) -> Figure:
         each.axvline(0, color="0.3", linewidth=1)
         each.set_yticks(range(len(found)), list(found))
         each.set_ylim(len(found) - 0.5, -0.5)
+        each.locator_params(axis="x", nbins=5)
         each.set(title=title, xlabel=xlabel)
     return figure
 

@@ -61,7 +61,7 @@ def wilson_interval(right: int, number: int, z: float = 1.96) -> tuple[float, fl
     centre = share + z**2 / (2 * number)
     margin = z * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2))
     scale = 1 + z**2 / number
-    return (centre - margin) / scale, (centre + margin) / scale
+    return max(centre - margin, 0.0) / scale, min((centre + margin) / scale, 1.0)
 
 
 def peak_memory_mb(device: torch.device) -> float | None:
