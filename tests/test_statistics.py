@@ -83,7 +83,8 @@ def test_quantiles_of_student_against_the_printed_table(share, freedom, table):
 
 
 def test_differences_of_equal_size_have_no_sign_of_their_own():
-    assert str(statistics.Interval(-0.001, -0.004, 0.0)) == "0.00 [0.00, 0.00]"
+    assert str(statistics.Interval(-0.0001, -0.0004, 0.0)) == "0.00 [0.00, 0.00]"
+    assert str(statistics.Interval(-0.03, -0.06, -0.0024)) == "-0.030 [-0.060, -0.002]"
 
 
 def test_an_interval_of_one_seed_is_refused():

@@ -22,8 +22,10 @@ class Interval(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        mean, low, high = (round(end, 2) + 0.0 for end in self)  # 0.0 makes 0 of -0
-        return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
+        # Two digits, unless they would show an end as 0 that is not: 0 is what verdicts ask about.
+        digits = 3 if any(0.0005 <= abs(end) < 0.005 for end in self[1:]) else 2
+        mean, low, high = (round(end, digits) + 0.0 for end in self)  # 0.0 makes 0 of -0
+        return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
     def percent(self) -> str:
         """The same in percent."""
