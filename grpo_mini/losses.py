@@ -80,7 +80,8 @@ def kl_penalty(log_probs: Tensor, ref_log_probs: Tensor, estimator: str = "k3") 
     ``k1`` = -d, ``k2`` = d**2 / 2, ``k3`` = exp(d) - 1 - d with d = log ref - log pi (Schulman,
     "Approximating KL divergence", 2020). As values k1 and k3 are unbiased. As losses they differ:
     on-policy, the expected gradient of k1 is 0, k2 gives that of KL(pi || ref), and k3 gives that
-    of KL(ref || pi) (arXiv 2506.09477).
+    of KL(ref || pi) (arXiv 2506.09477). All of this if a response's tokens are summed: with a mean
+    over its tokens, even k1 is left with a gradient, which pulls on the length.
     """
     difference = ref_log_probs - log_probs
     if estimator == "k1":

@@ -97,7 +97,7 @@ def write_cost(folder: Path, saved: float = 0.35, resident: int = 1, shared: flo
 
     Args:
         resident: frozen models besides the policy.
-        shared: what it saves of the peak against a shared trunk.
+        shared: what it saves of the peak against a shared backbone.
     """
     for model, million, size, tokens in (
         ("tiny", 1, 4, 16), ("tiny", 1, 8, 16), ("tiny", 1, 4, 64), ("qwen2-0.5b", 500, 4, 64),

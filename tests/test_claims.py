@@ -48,7 +48,8 @@ def test_better(interval, says):
     [
         ((0.00, -0.04, 0.04), HOLDS),
         ((-0.03, -0.04, -0.02), HOLDS),  # a loss, but none that matters
-        ((-0.10, -0.2, -0.01), FAILS),
+        ((-0.10, -0.2, -0.06), FAILS),
+        ((-0.10, -0.2, -0.01), UNDECIDED),  # surely a loss, perhaps none that matters
         ((-0.10, -0.3, 0.10), UNDECIDED),
         ((0.10, -0.1, 0.30), UNDECIDED),
     ],
@@ -100,14 +101,13 @@ CASES = [
     ("C1", {("race", "grpo"): 0.6}, {}, FAILS),  # it learns, but less than PPO
     ("C1", {("race", "ppo-groups"): 0.95}, {}, FAILS),  # one better PPO is enough
     ("C1", {}, {"noise": 0.15}, UNDECIDED),
-    ("C5", {}, {}, HOLDS),
-    ("C5", {("judges", "grpo-length"): 0.3}, {}, ONLY_WHEN),
-    ("C5", {("judges", f"grpo-{b}"): 0.3 for b in ("offset", "scale", "length")}, {}, FAILS),
-    ("C5", {}, {"noise": 0.15}, UNDECIDED),
+    ("C5", {}, {}, ONLY_WHEN),
     ("C6", {("stability", f"ppo-{rate}"): 0.4 for rate in RATES}, {"sag": 0.2}, HOLDS),
     ("C6", {("stability", f"ppo-{rate}"): 0.4 for rate in RATES}, {}, ONLY_WHEN),
     ("C6", {("stability", f"ppo-{rate}"): 0.4 for rate in RATES}, {"group": 0.2}, ONLY_WHEN),
     ("C6", {}, {"group": 0.2}, FAILS),
+    ("C6", {("stability", f"{a}-{rate}"): 0.01 for a in ("grpo", "ppo") for rate in RATES},
+     {"group": 0.2, "noise": 0.0}, UNDECIDED),  # all collapse: no word about stability
     ("C6", {}, {"noise": 0.15, "group": 0.2}, UNDECIDED),
     ("C7", {}, {}, HOLDS),
     ("C7", {("judges", "grpo-shifted"): 0.6}, {}, FAILS),
@@ -174,8 +174,8 @@ def test_the_reasons_of_c13_follow_the_other_claims(tmp_path):
     verdict = BY_NUMBER["C13"].verdict(tmp_path)
     assert verdict.word == ONLY_WHEN
     good, _, bad = verdict.condition.partition("but not")
-    assert "time (C3)" in good and "a simple loop" in good and "samples (C8)" in bad
-    for number in ("C3", "C4", "C5", "C8"):
+    assert "time" in good and "a simple loop" in good and "samples (C8)" in bad
+    for number in ("C4", "C5", "C8"):
         assert f"({number}): {word(tmp_path, number)}" in verdict.measured
 
 
@@ -184,6 +184,25 @@ def test_c10_follows_the_module(tmp_path, monkeypatch):
     kept = judging.compute_relative_rewards
     monkeypatch.setattr(judging, "compute_relative_rewards", lambda r, size: kept(r, 2))
     assert word(tmp_path, "C10") == FAILS
+
+
+@pytest.mark.parametrize(("saved", "says"), [(0.9, "time: holds"), (0.02, "time: does not hold")])
+def test_saving_more_time_than_claimed_is_no_reason_against_grpo(tmp_path, saved, says):
+    write_cost(tmp_path, saved=saved)
+    write(tmp_path, only=("race", "judges"), cheaper=saved)
+    assert says in BY_NUMBER["C13"].verdict(tmp_path).measured
+
+
+def test_c5_follows_the_module(tmp_path, monkeypatch):
+    """A bias of the prompt is gone; without the group's mean it would not be."""
+    assert judging.moved_by(judging.offset(4.0)) < 1e-4 > judging.moved_by(judging.scale(8.0))
+    assert judging.moved_by(judging.length_bonus(0.02)) > 0.1
+    write(tmp_path, only=("judges",))
+    condition = BY_NUMBER["C5"].verdict(tmp_path).condition
+    good, _, bad = condition.partition("but not")
+    assert "an offset" in good and "a unit" in good and "a bonus for length" in bad
+    monkeypatch.setattr(judging, "compute_relative_rewards", lambda r, size: (r, r))
+    assert word(tmp_path, "C5") == FAILS
 
 
 # ---------------------------------------------------------------------------- care

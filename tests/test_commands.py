@@ -87,7 +87,7 @@ def test_demo_writes_a_table_and_a_picture(tmp_path, capsys):
     assert samples == [512, 512]
 
 
-def test_a_shared_trunk_reads_both_from_one_pass(small_trainer):
+def test_a_shared_backbone_reads_both_from_one_pass(small_trainer):
     own = small_trainer("ppo")
     shared = SharedTrunkPPO(own.config)
     torch.nn.init.normal_(shared.critic.head.weight)

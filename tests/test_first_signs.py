@@ -18,12 +18,17 @@ def run(values, metric="entropy"):
 HEALTHY = [run([1.0, 2.0, 3.0, 4.0]), run([1.1, 2.2, 3.1, 4.0]), run([1.0, 2.1, 3.3, 4.0, 5.0])]
 
 
-def test_the_range_is_widened_by_its_width_and_ends_with_the_shortest_run():
+def test_the_range_is_widened_by_a_factor_and_ends_with_the_shortest_run():
     ranges = healthy_range(HEALTHY, "entropy")
     assert list(ranges) == [1, 2, 3, 4]
-    assert ranges[1] == pytest.approx((0.9, 1.2))
-    assert ranges[3] == pytest.approx((2.7, 3.6))
-    assert ranges[4] == (4.0, 4.0)
+    assert ranges[1] == pytest.approx((0.5, 2.2))
+    assert ranges[3] == pytest.approx((1.5, 6.6))
+    assert ranges[4] == (2.0, 8.0)
+
+
+def test_a_value_that_can_only_fall_rings_too():
+    ranges = healthy_range(HEALTHY, "entropy")
+    assert first_outside(run([0.6, 0.0, 0.0, 0.0]), ranges, "entropy") == 2
 
 
 def test_two_steps_outside_are_no_alarm():

@@ -54,6 +54,7 @@ class Case:
         sign: the metric that betrays the bug.
         step: the step at which ``sign`` is read.
         why: two sentences.
+        known: what ``sign`` has to be then, where that is known without a twin.
     """
 
     sick: str
@@ -62,17 +63,20 @@ class Case:
     sign: str
     step: int
     why: str
+    known: str = ""
 
 
-SUSPECTS = {
-    "no-template": "the prompt goes in without its chat template",
-    "other-temperature": "tokens are scored at another temperature than they were sampled at",
-    "no-end-token": "the end token is masked out of the loss",
-    "shouting-silence": "silent groups are not set to exactly 0",
-    "shifted-groups": "cut-off responses are thrown away before the groups are formed",
-    "inverted-clip": "the clip takes the maximum where the advantage is negative",
+SUSPECTS = {  # in no order; two are never guilty
     "k1-loss": "k1 stands in the loss as the KL penalty",
+    "no-end-token": "the end token is masked out of the loss",
+    "cut-off-paid": "cut-off responses are paid like finished ones",
+    "inverted-clip": "the clip takes the maximum where the advantage is negative",
     "random-value-head": "the critic's head starts at random",
+    "no-template": "the prompt goes in without its chat template",
+    "shifted-groups": "cut-off responses are thrown away before the groups are formed",
+    "moving-reference": "the KL penalty's reference is trained along with the policy",
+    "other-temperature": "tokens are scored at another temperature than they were sampled at",
+    "shouting-silence": "silent groups are not set to exactly 0",
 }
 
 CASES = {
@@ -81,6 +85,7 @@ CASES = {
         "The policy continues a bare text that it has never been trained on, and is hardly ever "
         "paid. Silent groups make no update: look at a prompt and a response before you look at "
         "an algorithm.",
+        "the start's accuracy",
     ),
     "B": Case(
         "other-temperature", "healthy-hot", ("log_prob_distance", "clip_fraction"),
@@ -88,17 +93,22 @@ CASES = {
         "Before the first update sampler and scorer are the same policy, so their log-probs have "
         "to agree up to rounding. They do not, so every ratio is wrong and part of the tokens is "
         "clipped at once.",
+        "0",
     ),
     "C": Case(
         "no-end-token", "healthy", ("policy_loss", "truncated_share"), "policy_loss", 1,
         "On-policy, with the mean per response, the loss is minus the mean advantage, which is 0. "
         "Here it is not: the token weights of a response no longer sum to 1.",
+        "0",
     ),
     "D": Case(
         "shouting-silence", "healthy-form", ("relative_reward_mean", "relative_reward_std"),
         "relative_reward_mean", 1,
-        "Inside a group the relative rewards sum to 0, whatever the rewards. A mean that is not 0 "
-        "says that something other than a comparison was divided by next to nothing.",
+        "Inside a group the relative rewards sum to 0, whatever the rewards. Here they do not. "
+        "Eight rewards of 0.3 have a mean that rounding puts off by a last bit, and a standard "
+        "deviation of almost 0: divided by it, the last bit becomes an advantage of about 1, in a "
+        "group in which nobody was better. (Eight rewards of 0 or of 1 have an exact mean.)",
+        "0",
     ),
     "E": Case(
         "shifted-groups", "healthy-short", ("truncated_share", "silent_group_share"),
@@ -124,6 +134,7 @@ CASES = {
         "explained_variance", 1,
         "Explained variance far below 0 means that the critic's values are worse than none. The "
         "first advantages are the noise of its head.",
+        "0 or more",
     ),
 }  # fmt: skip
 

@@ -103,11 +103,14 @@ def verdicts(experiment: str, reference: str, runs: Path = RUNS) -> list[dict[st
 
 
 def sentence(samples: int, differences: dict[str, dict[str, Interval]]) -> str:
-    """A forest plot's accuracies at the end in words."""
-    end = differences["accuracy at the end"]
-    return f"After {samples:,} samples: " + "; ".join(
-        f"{label}: {in_words(found)}" for label, found in end.items()
-    ) + "."  # fmt: skip
+    """A forest plot's accuracies at the end in words: which settings are better, which worse."""
+    kinds: dict[str, list[str]] = {}
+    for label, found in differences["accuracy at the end"].items():
+        kind = in_words(found).partition(" by ")[0].partition(",")[0]
+        kinds.setdefault(kind, []).append(label)
+    order = sorted(kinds, key=("better", "worse", "no difference seen", "unclear").index)
+    found = "; ".join(f"{kind}: {', '.join(kinds[kind])}" for kind in order)
+    return f"Accuracy after {samples:,} samples. {found[0].upper() + found[1:]}."
 
 
 def counted(found: list[Interval]) -> str:

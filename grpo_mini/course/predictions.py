@@ -297,11 +297,14 @@ def _moves() -> list[tuple[float, bool, list[float]]]:
 
 def _blamed() -> tuple[int, str]:
     changes = [c for advantage, _, moved in _moves() if advantage < 0 for c in moved]
-    share = sum(c < 0 for c in changes) / len(changes)
-    right = 0 if share == 1 else 1 if share > 0.5 else 2
+    less, more = (sum(sign * c > 0 for c in changes) / len(changes) for sign in (-1, 1))
+    far = [c for c in changes if abs(c) > 0.01]
+    right = 0 if less == 1 else 1 if less > 0.5 else 2
     return (
         right,
-        f"Of {len(changes):,} tokens with a negative advantage {share:.0%} became less likely.",
+        f"Of {len(changes):,} tokens with a negative advantage {less:.0%} became less likely and "
+        f"{more:.0%} more; the others did not move in the fourth digit. Of the {len(far)} that "
+        f"moved by more than 0.01 nats, {sum(c < 0 for c in far) / len(far):.0%} fell.",
     )
 
 

@@ -82,7 +82,9 @@ GROUPS = {"prompts_per_step": 32, "samples_per_prompt": 8}  # PPO on the very ba
 def both(judge: Callable[..., list[float]] | None = None, **options) -> dict[str, Setting]:
     """GRPO and PPO with the same judge and options, on the same prompts and samples a step.
 
-    They differ in the baseline alone: the group's mean, or what a critic expects.
+    They differ in the baseline, the group's mean or what a critic expects, and in what comes with
+    it by default: GRPO divides by the group's standard deviation, PPO standardises over the batch's
+    tokens; and GRPO's silent groups make no update.
     """
     return {
         "grpo": Setting(GRPOTrainer, options, judge),

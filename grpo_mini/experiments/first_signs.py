@@ -14,16 +14,16 @@ SIGNS = {
     "reward_mean": "reward",
 }
 IN_A_ROW = 3  # steps outside that make an alarm: a single one may be chance
-LEAST = {
-    "truncated_share": 0.02
-}  # least width: where healthy runs all have 0, one sample would ring
+WIDER = 2  # how far beyond what healthy runs did, as a factor: no sign is ever negative
+LEAST = {"truncated_share": 0.02}  # where healthy runs have 0, one sample would ring
 
 
 def healthy_range(runs: Sequence[Run], metric: str) -> dict[int, tuple[float, float]]:
-    """Step -> lowest and highest value of healthy runs, widened by the distance between them.
+    """Step -> half the lowest and twice the highest value of healthy runs.
 
     With n runs the next healthy one lies outside of the plain range with probability 2 / (n + 1),
-    so without widening every run would ring.
+    so without widening every run would ring. A factor, and not a distance: a distance would soon
+    put the lower end below 0, where nothing that falls could ever ring.
 
     Raises:
         ValueError: fewer than 3 runs, which span no range.
@@ -34,9 +34,7 @@ def healthy_range(runs: Sequence[Run], metric: str) -> dict[int, tuple[float, fl
     ranges = {}
     for step in sorted(set.intersection(*map(set, by_step))):
         values = [one[step] for one in by_step]
-        low, high = min(values), max(values)
-        width = max(high - low, LEAST.get(metric, 0.0))
-        ranges[step] = low - width, high + width
+        ranges[step] = min(values) / WIDER, max(WIDER * max(values), LEAST.get(metric, 0.0))
     return ranges
 
 

@@ -33,10 +33,10 @@ BLOCK = re.compile(r"<!-- headline -->.*?<!-- end of headline -->", re.DOTALL)
 def lines(runs: Path = RUNS) -> list[str]:
     """The six lines, as items of a Markdown list."""
     race, ledger = load("race", runs), cells(runs)
-    grpo, ppo = race["grpo"], race["ppo"]
+    grpo, ppo, groups = race["grpo"], race["ppo"], race["ppo-groups"]
     seeds = len({run.seed for run in grpo} & {run.seed for run in ppo})
     last = grpo[0].rows[-1]
-    seconds = min(run.rows[-1]["cpu_seconds"] for run in [*grpo, *ppo])
+    seconds = min(run.rows[-1]["cpu_seconds"] for run in [*grpo, *ppo, *groups])
 
     def there(group: list[Run]):
         return bootstrap([at(run, "cpu_seconds", seconds) for run in group])
@@ -54,14 +54,14 @@ def lines(runs: Path = RUNS) -> list[str]:
     large = [cell for cell in ledger if cell["run"]["model"] == ledger[-1]["run"]["model"]]
     return [
         f"- **The race:** {seeds} seeds each, {last['samples']:,} samples, from the same start, "
-        f"learning rates tuned alike ({tuned} runs). In brackets: 95% intervals "
-        f"over seeds.",
+        f"learning rates of both from one grid ({tuned} runs), one update a batch. In brackets: "
+        f"95% intervals over seeds.",
         f"- **Same samples:** right answers GRPO {bootstrap(list(map(final, grpo)))}, PPO "
         f"{bootstrap(list(map(final, ppo)))}; GRPO minus PPO {difference(grpo, ppo, final)}.",
-        f"- **Same processor time** ({seconds:.0f} s): GRPO {there(grpo)}, PPO {there(ppo)}; GRPO "
-        f"minus PPO {gap}.",
+        f"- **Same processor time** ({seconds:.0f} s): GRPO {there(grpo)}, PPO {there(ppo)}, PPO "
+        f"that samples in GRPO's groups {there(groups)}; GRPO minus PPO {gap}.",
         f"- **Processor time for the same samples:** GRPO saves "
-        f"{processor_saving(race, 'ppo').percent()}; against PPO that samples in GRPO's groups "
+        f"{processor_saving(race, 'ppo').percent()}; against PPO in GRPO's groups "
         f"{processor_saving(race, 'ppo-groups').percent()}.",
         f"- **Size:** {span(saving(ledger, 'trainable parameters'))} fewer trainable parameters, "
         f"{span(saving(ledger, 'resident parameters'))} fewer resident ones with a reference; the "

@@ -7,6 +7,7 @@ widened so that all of them together hold the truth in 95% of the cases.
 import ast
 import inspect
 import json
+import random
 import statistics as plain
 from math import inf
 from pathlib import Path
@@ -16,6 +17,8 @@ import torch
 from .. import grpo as grpo_file
 from .. import ppo as ppo_file
 from ..advantages import compute_relative_rewards
+from ..tasks import TASKS
+from .judges import Reward, length_bonus, offset, scale
 from .statistics import (
     RUNS,
     TARGET,
@@ -28,7 +31,6 @@ from .statistics import (
     drop,
     final,
     load,
-    paired,
     reached,
 )
 from .verdicts import (
@@ -171,7 +173,7 @@ def c2(runs: Path) -> Verdict:
     kinds = {
         "trainable parameters": trainable,
         "resident ones with a reference": resident,
-        "those of a critic on the policy's trunk": shared,
+        "those of a critic on the policy's backbone": shared,
     }
     words = {
         name: HOLDS if all(abs(value - 0.5) < 0.02 for value in values) else FAILS
@@ -182,7 +184,7 @@ def c2(runs: Path) -> Verdict:
         word,
         f"{span(trainable)} fewer trainable parameters (and, where no reference is held, resident "
         f"ones). With a reference {span(resident)} fewer resident ones, with a reward model too "
-        f"{span(judged)}; against a value head on the policy's own trunk {max(shared):.1%}. "
+        f"{span(judged)}; against a value head on the policy's own backbone {max(shared):.1%}. "
         f"Counted, so without an interval.",
         ("cost",),
         condition,
@@ -207,18 +209,15 @@ def c3(runs: Path) -> Verdict:
     saved = saving(ledger, "seconds in all")
     shared = saving(ledger, "seconds in all", "ppo-shared")
     low, high = 0.3 - 0.05, 0.4 + 0.05
-    parts: dict[str, str] = {}
-    for cell, value in zip(ledger, saved, strict=True):
-        run = cell["run"]
-        name = f"{run['model']} with {run['max_new_tokens']} tokens in groups of"
-        parts[f"{name} {run['group_size']}"] = HOLDS if low <= value <= high else FAILS
     smaller, larger = sum(value < low for value in saved), sum(value > high for value in saved)
+    right = len(ledger) - smaller - larger
     race = load("race", runs)
     others = {n: name for n, name in ppos(race).items() if n in ("ppo", "ppo-groups")}
     found = {n: processor_saving(race, n, len(others)) for n in others}
-    parts |= {f"the race against {others[n]}": inside(i, low, high) for n, i in found.items()}
+    words = [inside(interval, low, high) for interval in found.values()]
+    every = [HOLDS] * right + [FAILS] * (smaller + larger) + words
     raced = "; ".join(f"{others[n]} {interval.percent()}" for n, interval in found.items())
-    word, _ = all_of(parts, "")
+    word, _ = all_of({str(i): each for i, each in enumerate(every)}, "")
     # A prompt with G samples costs GRPO G times what PPO pays for it with one.
     prompts = [
         cell["run"]["group_size"] * (1 - value) for cell, value in zip(ledger, saved, strict=True)
@@ -227,23 +226,12 @@ def c3(runs: Path) -> Verdict:
         word,
         f"On the same number of samples {span(saved)} less over group sizes, response lengths and "
         f"models (of {len(ledger)} cells {smaller} below 25% and {larger} above 45%); against a "
-        f"shared trunk {span(shared)}. In the race, processor time saved, against: {raced} "
+        f"shared backbone {span(shared)}. In the race, processor time saved, against: {raced} "
         f"({seeds_of(race['grpo'], race['ppo'])}). On the same number of prompts GRPO takes "
         f"{min(prompts):.1f} to {max(prompts):.1f} times as long as PPO with one sample.",
         ("cost", "race"),
-        f"measured at: {compact([name for name, part in parts.items() if part == HOLDS])}",
-    )
-
-
-def compact(names: list[str]) -> str:
-    """Cells that differ in the group size alone, together."""
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        start, found, size = name.rpartition(" in groups of ")
-        groups.setdefault(start if found else name, []).extend([size] if found else [])
-    return "; ".join(
-        f"{start} in groups of {listed(sizes)}" if sizes else start
-        for start, sizes in groups.items()
+        f"looked at in {right} of {len(ledger)} cells and {words.count(HOLDS)} of {len(words)} "
+        f"races; of the other cells {larger} save more and {smaller} less",
     )
 
 
@@ -259,7 +247,7 @@ def c4(runs: Path) -> Verdict:
         {
             "a backbone of its own": HOLDS
             if min(map(min, own.values())) > 0 else FAILS,
-            "the policy's backbone": HOLDS if min(shared) > SAME else FAILS,
+            "the one of the policy": HOLDS if min(shared) > SAME else FAILS,
         },
         "the critic has",
     )  # fmt: skip
@@ -268,7 +256,7 @@ def c4(runs: Path) -> Verdict:
         f"Weights {span(own['weights'])} less, gradients {span(own['gradients'])}, optimiser state "
         f"{span(own['optimiser state'])}. The peak of a whole step, the process included, "
         f"{span(own['peak'])} over all cells and {span(saving(large, 'peak MB'))} at {size}'s "
-        f"size; there against a shared trunk {span(shared)}. Measured in main memory.",
+        f"size; there against a shared backbone {span(shared)}. Measured in main memory.",
         ("cost",),
         condition,
     )
@@ -277,27 +265,57 @@ def c4(runs: Path) -> Verdict:
 # ---------------------------------------------------------------------------- biased judges
 
 
-def harm(judges: dict[str, list[Run]], algorithm: str, bias: str, comparisons: int = 1) -> Interval:
+def harm(judges: dict[str, list[Run]], algorithm: str, bias: str) -> Interval:
     """Final accuracy under a biased judge minus that under the fair one."""
-    return difference(judges[f"{algorithm}-{bias}"], judges[f"{algorithm}-fair"], final,
-                      comparisons)  # fmt: skip
+    found = difference(judges[f"{algorithm}-{bias}"], judges[f"{algorithm}-fair"], final)
+    return found.within(-1, 1)
+
+
+def moved_by(judge: Reward) -> float:
+    """Largest change that a biased judge makes to a relative reward, std of the group included.
+
+    Sixty-four groups of eight responses of two lengths, in which one to seven are right.
+    """
+    task, rng, largest = TASKS["chain-sums"], random.Random(0), 0.0
+    for i, record in enumerate(task.dataset(64, seed=0)):
+        wrong = record | {"answer": str(int(record["answer"]) + 1)}
+        texts = [
+            task.demonstrate(rng, record if k <= i % 7 else wrong, think=k % 2 == 0)
+            for k in range(8)
+        ]
+        columns = {"prompts": [record["prompt"]] * 8, "answer": [record["answer"]] * 8}
+        paid = [torch.tensor(reward(completions=texts, **columns), dtype=torch.float64)
+                for reward in (task.reward, judge)]  # fmt: skip
+        fair, biased = (compute_relative_rewards(rewards, 8)[0] for rewards in paid)
+        largest = max(largest, float((biased - fair).abs().max()))
+    return largest
 
 
 def c5(runs: Path) -> Verdict:
     judges = load("judges", runs)
     biases = {
-        "an offset of the prompt": "offset",
-        "a unit of the prompt": "scale",
-        "a bonus for length": "length",
+        "an offset of the prompt": ("offset", offset(4.0)),
+        "a unit of the prompt": ("scale", scale(8.0)),
+        "a bonus for length": ("length", length_bonus(0.02)),
     }
-    found = {name: harm(judges, "grpo", bias, len(biases)) for name, bias in biases.items()}
-    word, condition = all_of({name: not_worse(i) for name, i in found.items()}, "the bias is")
-    critic = {name: harm(judges, "ppo", bias) for name, bias in biases.items()}
+    moved = {name: moved_by(judge) for name, (_, judge) in biases.items()}
+    words = {name: HOLDS if change < 1e-4 else FAILS for name, change in moved.items()}
+    word, condition = all_of(words, "the bias is")
+    trained = "; ".join(
+        f"{name}: GRPO {harm(judges, 'grpo', label)}, PPO {harm(judges, 'ppo', label)}"
+        for name, (label, _) in biases.items()
+    )
+    lost = ", ".join(
+        f"{sum(map(collapsed, judges[f'{algorithm}-length']))} {algorithm.upper()}"
+        for algorithm in ("grpo", "ppo")
+    )
     return Verdict(
         word,
-        f"Change of the final accuracy against a fair judge under GRPO: {each(found)}. Under PPO: "
-        f"{each(critic)}. (Noise is no bias: with one reward in five flipped, GRPO "
-        f"{harm(judges, 'grpo', 'flipped')}, PPO {harm(judges, 'ppo', 'flipped')}.) "
+        "Largest change of a relative reward, the group's std included: "
+        + "; ".join(f"{name} {change:.0e}" for name, change in moved.items())
+        + f". In training, change of the final accuracy against a fair judge: {trained}. Collapsed "
+        f"under the bonus for length: {lost}. (Noise is no bias: with one reward in five flipped, "
+        f"GRPO {harm(judges, 'grpo', 'flipped')}, PPO {harm(judges, 'ppo', 'flipped')}.) "
         f"{seeds_of(judges['grpo-fair'], judges['ppo-fair'])}.",
         ("judges",),
         condition,
@@ -321,14 +339,20 @@ def c7(runs: Path) -> Verdict:
 
 def c11(runs: Path) -> Verdict:
     judges = load("judges", runs)
-    standardised = paired(judges["grpo-scale"], judges["grpo-fair"], final)
-    centred = paired(judges["centred-scale"], judges["centred-fair"], final)
-    spared = bootstrap([a - b for a, b in zip(standardised, centred, strict=False)])
+    names = ("grpo-scale", "grpo-fair", "centred-scale", "centred-fair")
+    ends = {name: {run.seed: final(run) for run in judges[name]} for name in names}
+    seeds = sorted(set.intersection(*map(set, ends.values())))
+    scaled, fair, centred_scaled, centred_fair = (
+        [ends[name][seed] for seed in seeds] for name in names
+    )
+    standardised = [a - b for a, b in zip(scaled, fair, strict=True)]
+    centred = [a - b for a, b in zip(centred_scaled, centred_fair, strict=True)]
+    spared = bootstrap([a - b for a, b in zip(standardised, centred, strict=True)])
     return Verdict(
         better(spared),
         f"With rewards in units that differ up to 64-fold from prompt to prompt, final accuracy "
         f"changes by {bootstrap(standardised)} with the group's standard deviation and by "
-        f"{bootstrap(centred)} without: it spares {spared} ({seeds_of(judges['grpo-scale'])}).",
+        f"{bootstrap(centred)} without: it spares {spared} ({len(seeds)} seeds).",
         ("judges",),
     )
 
@@ -366,10 +390,13 @@ def c6(runs: Path) -> Verdict:
     known = bootstrap([known_by_group(run) - critics[run.seed] for run in judges["centred-fair"]
                        if run.seed in critics], comparisons=3)  # fmt: skip
     rates = [name.removeprefix("grpo-") for name in stability if name.startswith("grpo-")]
+    pairs = {rate: stability[f"grpo-{rate}"] + stability[f"ppo-{rate}"] for rate in rates}
+    # Where every run of both collapses, all end at 0: equal, and it says nothing.
+    alive = [rate for rate in rates if not all(map(collapsed, pairs[rate]))]
     by_rate = [
         {run.seed: endured(run) - other for run in stability[f"grpo-{rate}"]
          for other in [endured(o) for o in stability[f"ppo-{rate}"] if o.seed == run.seed]}
-        for rate in rates
+        for rate in alive or rates
     ]  # fmt: skip
     seeds = sorted(set.intersection(*map(set, by_rate)))
     raised = bootstrap([plain.mean(d[seed] for d in by_rate) for seed in seeds], comparisons=3)
@@ -383,7 +410,7 @@ def c6(runs: Path) -> Verdict:
     word, condition = all_of(
         {
             "what the baseline knows of the reward": better(known),
-            "accuracy at raised learning rates": better(raised),
+            "accuracy at raised learning rates": better(raised) if alive else UNDECIDED,
             "the drop after the best measurement": better(drops),
         },
         "it is about",
@@ -391,7 +418,8 @@ def c6(runs: Path) -> Verdict:
     return Verdict(
         word,
         f"Share of the rewards' variance that the baseline knows, mean of the others of the group "
-        f"minus critic: {known}. Final accuracy at {len(rates)} raised learning rates, GRPO "
+        f"minus critic, which also sees what is written so far: {known}. Final accuracy at "
+        f"{len(alive)} of {len(rates)} raised learning rates (at the others all collapse), GRPO "
         f"minus PPO: {raised}; of {len(rates) * len(seeds)} runs each, {len(fallen['grpo'])} and "
         f"{len(fallen['ppo'])} collapsed (sign test p = {sign_test(*only):.2f}). Drop from the "
         f"best to the last measurement at the tuned rate, PPO minus GRPO: {drops} "
@@ -485,16 +513,22 @@ def statements(module) -> int:
 
 
 def c13(runs: Path) -> Verdict:
-    reasons = {"time (C3)": c3, "memory (C4)": c4, "samples (C8)": c8, "a biased judge (C5)": c5}
-    found = {name: judge(runs) for name, judge in reasons.items()}
+    reasons = {"memory (C4)": c4, "samples (C8)": c8, "a biased judge (C5)": c5}
+    race, saved = load("race", runs), saving(cells(runs), "seconds in all")
+    raced = [processor_saving(race, label, 2) for label in ("ppo", "ppo-groups")]
+    saves = min(saved) > SAME and all(interval.low > SAME for interval in raced)
     written = {"grpo.py": statements(grpo_file), "ppo.py": statements(ppo_file)}
-    words = {name: verdict.word for name, verdict in found.items()}
-    words["a simple loop"] = HOLDS if written["grpo.py"] < written["ppo.py"] else FAILS
+    words = {
+        "time": HOLDS if saves else FAILS,
+        **{name: judge(runs).word for name, judge in reasons.items()},
+        "a simple loop": HOLDS if written["grpo.py"] < written["ppo.py"] else FAILS,
+    }
     word, condition = all_of(words, "the reason is")
     return Verdict(
         word,
         "; ".join(f"{name}: {verdict}" for name, verdict in words.items())
-        + f" (grpo.py has {written['grpo.py']} statements, ppo.py {written['ppo.py']}).",
+        + f" (time saved {span(saved)} in the cost ledger; grpo.py has {written['grpo.py']} "
+        f"statements, ppo.py {written['ppo.py']}).",
         ("cost", "race", "judges"),
         condition + (", each under its own condition" if ONLY_WHEN in words.values() else ""),
     )
@@ -521,7 +555,8 @@ def c14(runs: Path) -> Verdict:
         word,
         f"Final accuracy, PPO minus GRPO: {each(found)} "
         f"({seeds_of(*horizon.values())}).{nobody} After ten steps the critic of the race explains "
-        f"{known} of the returns' variance.",
+        f"{known} of the returns' variance. PPO has lambda 1 here, and every reward comes with the "
+        f"last token: credit per token and delay inside a response were not put to the test.",
         ("horizon", "race"),
         condition,
     )

@@ -57,12 +57,12 @@ def better(gain: Interval, same: float = SAME) -> str:
 def not_worse(change: Interval, same: float = SAME) -> str:
     """Does the claim that something does no harm hold?
 
-    It holds if a loss as large as ``same`` can be excluded. It does not if the whole interval is
-    below 0. Otherwise the runs do not decide.
+    It holds if a loss as large as ``same`` can be excluded. It does not if the loss is surely that
+    large. Otherwise the runs do not decide. A sure loss that is smaller is none that matters.
     """
     if change.low > -same:
         return HOLDS
-    return FAILS if change.high < 0 else UNDECIDED
+    return FAILS if change.high < -same else UNDECIDED
 
 
 def inside(value: Interval, low: float, high: float) -> str:

@@ -22,7 +22,7 @@ METRICS = {
     "kl": "estimated KL to the reference per token (only with kl_coef > 0); grows slowly",
     "clip_fraction": "share of tokens where clipping stops the gradient; 0 on-policy, 0.2 is high",
     "log_prob_distance": "mean |re-scored - sampled| log-prob; 1e-6 in float32, above 0.05 a bug",
-    "grad_norm": "length of the policy's gradient before clipping; spikes come before collapse",
+    "grad_norm": "length of the policy's gradient before clipping; a sudden change is a warning",
     "tokens_per_second": "sampled tokens over the whole step's time",
     "peak_memory_mb": "most memory the process (on CUDA: the GPU) has held so far",
     "seconds_generate": "time to sample the responses",

@@ -27,7 +27,10 @@ def runs(tmp_path):
 
 def test_every_case_is_a_suspect_of_the_zoo_with_a_twin_of_the_same_options():
     settings = EXPERIMENTS["zoo"].settings
-    assert {case.sick for case in clinic.CASES.values()} == set(clinic.SUSPECTS)
+    guilty = [case.sick for case in clinic.CASES.values()]
+    order = [name for name in clinic.SUSPECTS if name in guilty]
+    assert set(order) == set(guilty) and len(clinic.SUSPECTS) > len(order)  # some are innocent
+    assert sum(a == b for a, b in zip(order, guilty, strict=True)) <= 1, "the list tells the answer"
     for case in clinic.CASES.values():
         sick, healthy = settings[case.sick], settings[case.healthy]
         assert sick.judge is healthy.judge

@@ -42,8 +42,10 @@ def test_settings_are_compared_at_the_samples_that_all_have_drawn(runs):
 
 def test_the_sentence_has_every_setting(runs):
     words = module.sentence(*module.against("variants", "grpo", runs))
-    assert words.startswith("After 200 samples: rloo: better by 0.10")
-    assert words.endswith("; dapo: worse by 0.20 [0.20, 0.20].")
+    assert words == "Accuracy after 200 samples. Better: rloo; worse: dapo."
+    found = {"a": Interval(0.1, -0.2, 0.3), "b": Interval(0.0, -0.01, 0.01), "c": Interval(1, 1, 1)}
+    words = module.sentence(9000, {"accuracy at the end": found})
+    assert words == ("Accuracy after 9,000 samples. Better: c; no difference seen: b; unclear: a.")
 
 
 def test_a_run_that_diverged_does_not_shorten_the_comparison(runs):
