@@ -126,8 +126,8 @@ CASES = {
     "G": Case(
         "k1-loss", "k3-loss", ("kl", "grad_norm"), "grad_norm", 1,
         "In step 1 policy and reference are the same, so a penalty that pulls towards the "
-        "reference has no gradient yet. That of k1 is the gradient of log pi, on average 0 and "
-        "with no reference in it: noise, and no leash.",
+        "reference has no gradient yet. That of k1 is the gradient of log pi, with no reference in "
+        "it: noise, no leash, and with a mean per response even a pull towards longer ones.",
     ),
     "H": Case(
         "random-value-head", "healthy-ppo", ("explained_variance", "value_loss"),

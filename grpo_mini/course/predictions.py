@@ -258,8 +258,8 @@ RACE_QUESTIONS = {
         "GRPO's accuracy is …",
         SURELY,
         lambda: _ahead("grpo", "ppo", final),
-        "Both see the same rewards. What differs is the baseline: one learns it, the other samples "
-        "it, and pays with fewer prompts.",
+        "PPO learns its baseline, GRPO samples it, and pays for that with fewer prompts a step. "
+        "Further below the two are taken apart.",
     ),
     "6.B": Question(
         "Which share of PPO's processor time does GRPO save on the same number of samples?",
@@ -280,7 +280,7 @@ RACE_QUESTIONS = {
         SURELY,
         lambda: _ahead("ppo-lam0.95", "ppo", final),
         "A smaller lambda trusts the critic more: less noise, and bias while the critic is wrong. "
-        "On short responses there are few steps over which the two could differ.",
+        "Responses are short here, so there is not much of either.",
     ),
 }
 

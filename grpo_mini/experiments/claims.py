@@ -59,9 +59,9 @@ CLAIMS = (
     Claim("C3", "30-40% less time",
           "About 30-40% less training time.",
           "A public PPO log of Qwen2.5-0.5B on GSM8K spends 33.5% of a step on the critic.",
-          "For each cell of the cost ledger and for the race against PPO with a sample a prompt and "
-          "with groups: holds if 25 to 45% are saved on the same number of samples; for a race, if "
-          "the whole interval is in there.", judging.c3),
+          "For each cell of the cost ledger and for the race against PPO with a sample a prompt "
+          "and with groups: holds if 25 to 45% are saved on the same number of samples; for a "
+          "race, if the whole interval is in there.", judging.c3),
     Claim("C4", "less memory",
           "Less GPU memory.",
           "ReMax, 2310.10505, another method without a critic: -46% at 7B.",
@@ -115,9 +115,9 @@ CLAIMS = (
           "Choose GRPO when compute or samples are short, the judge is biased, or a simple "
           "loop matters.",
           "Follows from C3, C4, C5 and C8.",
-          f"Memory, samples and the judge as their own claims were judged. Time: holds if more than "
-          f"5% is saved in every cell and, surely, in the race. The loop is simpler if it has fewer "
-          f"statements.", judging.c13),
+          "Memory, samples and the judge as their own claims were judged. Time: holds if more "
+          "than 5% is saved in every cell and, surely, in the race. The loop is simpler if it has "
+          "fewer statements.", judging.c13),
     Claim("C14", "when to choose PPO",
           "Choose PPO when a value estimate is wanted, rewards are sparse or delayed, or "
           "credit per token is needed.",

@@ -230,8 +230,8 @@ def c3(runs: Path) -> Verdict:
         f"({seeds_of(race['grpo'], race['ppo'])}). On the same number of prompts GRPO takes "
         f"{min(prompts):.1f} to {max(prompts):.1f} times as long as PPO with one sample.",
         ("cost", "race"),
-        f"looked at in {right} of {len(ledger)} cells and {words.count(HOLDS)} of {len(words)} "
-        f"races; of the other cells {larger} save more and {smaller} less",
+        f"read off {right} of {len(ledger)} cells ({larger} save more, {smaller} less) and "
+        f"{words.count(HOLDS)} of {len(words)} races",
     )
 
 
@@ -312,7 +312,7 @@ def c5(runs: Path) -> Verdict:
     return Verdict(
         word,
         "Largest change of a relative reward, the group's std included: "
-        + "; ".join(f"{name} {change:.0e}" for name, change in moved.items())
+        + "; ".join(f"{name} {change:.1g}" for name, change in moved.items())
         + f". In training, change of the final accuracy against a fair judge: {trained}. Collapsed "
         f"under the bonus for length: {lost}. (Noise is no bias: with one reward in five flipped, "
         f"GRPO {harm(judges, 'grpo', 'flipped')}, PPO {harm(judges, 'ppo', 'flipped')}.) "
