@@ -15,7 +15,6 @@ MADE_BY = {  # first match counts
     "runs/microscope/*": "python -m grpo_mini microscope --out data/runs/microscope/grpo.jsonl",
     "runs/headline.png": "python -m grpo_mini.experiments.headline",
     "runs/learning/*": "make runs",
-    "runs/tuning/*.jsonl": "the command in its first line",
     "runs/cost/*": "python -m grpo_mini cost --ledger data/runs/cost",
     **{
         f"runs/{name}/*": f"python -m grpo_mini experiment {name} --out data/runs --resume"
