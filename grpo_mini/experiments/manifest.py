@@ -15,6 +15,7 @@ MADE_BY = {  # first match counts
     "runs/microscope/*": "python -m grpo_mini microscope --out data/runs/microscope/grpo.jsonl",
     "runs/headline.png": "python -m grpo_mini.experiments.headline",
     "runs/learning/*": "make runs",
+    "runs/tuning-60s/*": "the command in its first line",
     "runs/cost/*": "python -m grpo_mini cost --ledger data/runs/cost",
     **{
         f"runs/{name}/*": f"python -m grpo_mini experiment {name} --out data/runs --resume"
