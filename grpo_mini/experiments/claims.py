@@ -99,7 +99,7 @@ CLAIMS = (
           f"an advantage of {MARGIN} is possible, does not if one is surely better.", judging.c9),
     Claim("C10", "odd batches lose data",
           "A batch that is no multiple of the group size loses data.",
-          "True of the source's code by construction.",
+          "True of the document's code by construction.",
           "Counted with the module's function.", judging.c10),
     Claim("C11", "std tames reward variance",
           "Standardising inside the group reduces the effect of reward variance.",
