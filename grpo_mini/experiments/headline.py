@@ -42,7 +42,6 @@ def lines(runs: Path = RUNS) -> list[str]:
         return bootstrap([at(run, "cpu_seconds", seconds) for run in group])
 
     gap = difference(grpo, ppo, lambda run: at(run, "cpu_seconds", seconds))
-    tuned = sum(map(len, load("tuning", runs).values()))
     found = {word: [] for word in SAID}
     for claim in CLAIMS:
         found[claim.verdict(runs).word].append(claim.number)
@@ -54,8 +53,8 @@ def lines(runs: Path = RUNS) -> list[str]:
     large = [cell for cell in ledger if cell["run"]["model"] == ledger[-1]["run"]["model"]]
     return [
         f"- **The race:** {seeds} seeds each, {last['samples']:,} samples, from the same start, "
-        f"learning rates of both from one grid ({tuned} runs), one update a batch. In brackets: "
-        f"95% intervals over seeds.",
+        f"learning rates of both from one grid, one update a batch. In brackets: 95% intervals "
+        f"over seeds.",
         f"- **Same samples:** right answers GRPO {bootstrap(list(map(final, grpo)))}, PPO "
         f"{bootstrap(list(map(final, ppo)))}; GRPO minus PPO {difference(grpo, ppo, final)}.",
         f"- **Same processor time** ({seconds:.0f} s): GRPO {there(grpo)}, PPO {there(ppo)}, PPO "
