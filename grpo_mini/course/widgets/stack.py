@@ -17,7 +17,7 @@ class NormalisationStack(Lab):
     title = "Normalisation stack"
     question = "Predict: more and more groups fall silent. What happens to the other advantages?"
     presets = {
-        "the source's way": {"std": True, "batch": True},
+        "the document's way": {"std": True, "batch": True},
         "Dr. GRPO": {"std": False},
         "Lite PPO": {"std": False, "batch": True},
         "many silent": {"batch": True, "silent": 9},
