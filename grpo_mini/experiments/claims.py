@@ -1,11 +1,11 @@
 """The source's claims C1 to C14: what others found, the rule, and the verdict on recorded runs.
 
 Change the runs, and the ledger changes. The rules were committed before the runs that they judge
-were complete. Four were mended later, for reasons that do not depend on the outcome, when all was
-recorded but C14's runs, the tuning and three of the race's eight seeds: C1 called any sure loss a
-failure, where a surer one of the same size was none; C5 asked the accuracy of a few trainings what
-the advantages answer exactly; C6 averaged over learning rates at which every run ends at 0; C13
-counted it against GRPO if more time was saved than C3 says.
+were complete. Four were mended later, for reasons that do not depend on the outcome, before C14's
+runs and three of the race's eight seeds were looked at, but after all others: C1 called any sure
+loss a failure, where a surer one of the same size was none; C5 asked the accuracy of a few
+trainings what the advantages answer exactly; C6 averaged over learning rates at which every run
+ends at 0; C13 counted it against GRPO if more time was saved than C3 says.
 """
 
 from collections.abc import Callable
