@@ -4,7 +4,7 @@ import torch
 
 from ...advantages import compute_relative_rewards
 from .base import Lab, choice, flag, slider
-from .looks import DOWN, GREY, UP, axes_of
+from .looks import GREY, UP, axes_of, bars_with_numbers, names_below
 
 TRUE = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0)  # what the verifier pays the group
 LENGTHS = (14, 44, 10, 38, 12, 56)  # characters of the responses
@@ -85,26 +85,21 @@ class BiasLab(Lab):
 
     @staticmethod
     def draw(figure, numbers):
-        left, right = axes_of(figure, 2, bottom=0.2)
-        labels = [f"{i + 1}\n{n} ch." for i, n in enumerate(LENGTHS)]
+        left, right = axes_of(figure, 2)
         for axes, title, fair, biased in (
-            (left, "reward: true and paid", numbers["rewards"], numbers["paid"]),
-            (right, "advantage: fair and biased", numbers["fair"], numbers["biased"]),
+            (left, "rewards: true (grey), paid (blue)", numbers["rewards"], numbers["paid"]),
+            (right, "advantages: fair (grey), biased (blue)", numbers["fair"], numbers["biased"]),
         ):
-            for shift, values, colour, hatch, name in (
-                (-0.2, fair, GREY, "", "verifier"), (0.2, biased, UP, "//", "judge"),
-            ):  # fmt: skip
-                places = [x + shift for x in range(len(values))]
-                drawn = axes.bar(places, values, 0.38, color=colour, hatch=hatch,
-                                 edgecolor="white", label=name)  # fmt: skip
-            axes.bar_label(drawn, fmt="%.2f", fontsize=9, padding=2)  # the judge's: two are a blur
+            axes.bar([x - 0.2 for x in range(len(fair))], fair, 0.38, color=GREY)
+            # Only the judge's bars bear their numbers: two beside each other are a blur.
+            places = [x + 0.2 for x in range(len(biased))]
+            bars_with_numbers(axes, places, biased, 0.38, size=9, color=UP, hatch="//")
             axes.axhline(0, color="0.3", linewidth=1)
-            axes.set_xticks(range(len(labels)), labels, fontsize=9)
             axes.set_title(title)
             axes.margins(y=0.25)
-        for number in numbers["turned"]:
-            right.get_xticklabels()[number - 1].set(color=DOWN, fontweight="bold")
-        left.legend(frameon=False, fontsize=10, ncols=2, loc="upper right")
+            turned = [number - 1 for number in numbers["turned"]] if axes is right else []
+            names_below(axes, [f"{i + 1} ({n})" for i, n in enumerate(LENGTHS)], marked=turned)
+        figure.text(0.53, 0.02, "response (its characters)", ha="center", fontsize=12)
 
     @staticmethod
     def sentence(numbers):

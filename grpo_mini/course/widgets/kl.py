@@ -5,7 +5,7 @@ import torch
 from ...losses import KL_ESTIMATORS, kl_penalty
 from ..exact import ExactPolicy
 from .base import Lab, slider
-from .looks import DOWN, THIRD, UP, axes_of, bars_with_numbers
+from .looks import DOWN, THIRD, UP, axes_of, bars_with_numbers, names_below
 
 TARGETS = ("KL(pi||ref)", "KL(ref||pi)")
 
@@ -64,18 +64,18 @@ class KLEstimators(Lab):
             places = [x - 0.2 + 0.4 * i for x in range(3)]
             bars_with_numbers(first, places, numbers["probs"][i], 0.38, size=8,
                               color=colour, hatch=hatch, label=name)  # fmt: skip
-        first.set_xticks(range(3), ["token 1", "2", "3"])
+        names_below(first, ["token 1", "2", "3"], size=11)
         first.set(title="probabilities", ylim=(0, 1))
         first.legend(frameon=False)
         means = list(numbers["mean"].values())
         second.errorbar(range(3), means, list(numbers["noise"].values()), fmt="o", color=THIRD,
                         capsize=6, markersize=9)  # fmt: skip
         second.axhline(numbers["true"], color="0.3", linestyle=":")
-        second.set_xticks(range(3), list(KL_ESTIMATORS))
+        names_below(second, list(KL_ESTIMATORS), size=11)
         second.set_title("value ± std (dotted: KL)")
         norms = [sum(x * x for x in g) ** 0.5 for g in numbers["gradient"].values()]
         bars_with_numbers(third, range(5), norms, color=[THIRD] * 3 + [UP, DOWN])
-        third.set_xticks(range(5), [*KL_ESTIMATORS, "KL\npi||ref", "KL\nref||pi"], fontsize=9)
+        names_below(third, [*KL_ESTIMATORS, "KL\npi||ref", "KL\nref||pi"], size=9)
         third.set_title("length of gradient")
         third.set_ylim(0, 1.2 * max(*norms, 0.01))
 

@@ -56,6 +56,20 @@ def bars_with_numbers(
     axes.spines["left"].set_visible(False)
 
 
+def names_below(
+    axes: Axes, names: Sequence[str], size: int = 10, marked: Sequence[int] = ()
+) -> None:
+    """Names under the places 0, 1, …; those at the places ``marked`` stand out.
+
+    Instead of ticks, which take longer to make than all else in a picture.
+    """
+    axes.xaxis.set_visible(False)
+    for place, name in enumerate(names):
+        look = {"color": DOWN, "fontweight": "bold"} if place in marked else {}
+        axes.text(place, -0.03, name, transform=axes.get_xaxis_transform(), fontsize=size,
+                  ha="center", va="top", **look)  # fmt: skip
+
+
 def signed_bars(axes: Axes, labels: Sequence[str], values: Sequence[float], title: str) -> None:
     """Bars up and down, told apart by colour and hatch, with their numbers."""
     colours = [UP if value >= 0 else DOWN for value in values]
