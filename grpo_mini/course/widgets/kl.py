@@ -60,13 +60,12 @@ class KLEstimators(Lab):
     @staticmethod
     def draw(figure, numbers):
         first, second, third = axes_of(figure, 3)
-        for i, (name, colour, hatch) in enumerate((("pi", UP, ""), ("ref", DOWN, "//"))):
+        for i, (colour, hatch) in enumerate(((UP, ""), (DOWN, "//"))):
             places = [x - 0.2 + 0.4 * i for x in range(3)]
             bars_with_numbers(first, places, numbers["probs"][i], 0.38, size=8,
-                              color=colour, hatch=hatch, label=name)  # fmt: skip
+                              color=colour, hatch=hatch)  # fmt: skip
         names_below(first, ["token 1", "2", "3"], size=11)
-        first.set(title="probabilities", ylim=(0, 1))
-        first.legend(frameon=False)
+        first.set(title="pi (blue), ref (hatched)", ylim=(0, 1))
         means = list(numbers["mean"].values())
         second.errorbar(range(3), means, list(numbers["noise"].values()), fmt="o", color=THIRD,
                         capsize=6, markersize=9)  # fmt: skip
