@@ -53,16 +53,28 @@ def against(
     }
 
 
-def in_words(found: Interval) -> str:
-    """Better or worse if the whole interval is; else how much it allows."""
+KINDS = ("better", "worse", "no difference seen", "unclear")
+
+
+def kind(found: Interval) -> str:
+    """Better or worse if the whole interval is; else whether a difference that matters may be."""
     if found.low > 0:
-        return f"better by {found}"
+        return "better"
     if found.high < 0:
+        return "worse"
+    return "no difference seen" if max(-found.low, found.high) < SAME else "unclear"
+
+
+def in_words(found: Interval) -> str:
+    """The interval's `kind` and its figures."""
+    name = kind(found)
+    if name == "better":
+        return f"better by {found}"
+    if name == "worse":
         return f"worse by {Interval(-found.mean, -found.high, -found.low)}"
-    most = max(-found.low, found.high)
-    return (
-        f"no difference seen, within ±{max(most, 0.01):.2f}" if most < SAME else f"unclear, {found}"
-    )
+    if name == "unclear":
+        return f"unclear, {found}"
+    return f"{name}, within ±{max(-found.low, found.high, 0.01):.2f}"
 
 
 def forest(panels_: dict[str, dict[str, Interval]], xlabel: str) -> Figure:
@@ -104,13 +116,10 @@ def verdicts(experiment: str, reference: str, runs: Path = RUNS) -> list[dict[st
 
 def sentence(samples: int, differences: dict[str, dict[str, Interval]]) -> str:
     """A forest plot's accuracies at the end in words: which settings are better, which worse."""
-    kinds: dict[str, list[str]] = {}
-    for label, found in differences["accuracy at the end"].items():
-        kind = in_words(found).partition(" by ")[0].partition(",")[0]
-        kinds.setdefault(kind, []).append(label)
-    order = sorted(kinds, key=("better", "worse", "no difference seen", "unclear").index)
-    found = "; ".join(f"{kind}: {', '.join(kinds[kind])}" for kind in order)
-    return f"Accuracy after {samples:,} samples. {found[0].upper() + found[1:]}."
+    end = differences["accuracy at the end"]
+    of_kind = {name: [label for label in end if kind(end[label]) == name] for name in KINDS}
+    words = "; ".join(f"{name}: {', '.join(labels)}" for name, labels in of_kind.items() if labels)
+    return f"Accuracy after {samples:,} samples. {words[0].upper() + words[1:]}."
 
 
 def counted(found: list[Interval]) -> str:

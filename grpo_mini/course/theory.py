@@ -63,6 +63,19 @@ def counts(runs: list[Run]) -> tuple[list[int], int]:
     return right, sum(run.header["samples_at_end"] for run in runs)
 
 
+def silent_row(size: int, p: float, each: list[float], rows: list[dict], groups: int) -> dict:
+    """The formula at the mean ``p``, its mean over the prompts' ``each``, and recorded ``rows``."""
+    theory = plain.mean(each)
+    return {
+        "G": size,
+        "formula at the mean p": p**size + (1 - p) ** size,
+        "mean of the formula over prompts": theory,
+        "recorded": plain.mean(row["silent_group_share"] for row in rows),
+        "groups": groups,
+        "standard error": sqrt(plain.variance(each) / len(each) + theory * (1 - theory) / groups),
+    }
+
+
 def silent_at_start(runs: Path = RUNS) -> list[dict]:
     """Per group size: the formula at the mean p, its mean over the prompts, and the record.
 
@@ -77,17 +90,8 @@ def silent_at_start(runs: Path = RUNS) -> list[dict]:
     for size in sorted(int(name[1:]) for name in groups):
         each = [silence(count, samples, size) for count in right]
         first = [next(row for row in run.rows if row["step"] == 1) for run in groups[f"G{size}"]]
-        theory = plain.mean(each)
         number = sum(row["samples"] // size for row in first)
-        error = sqrt(plain.variance(each) / len(each) + theory * (1 - theory) / number)
-        found.append({
-            "G": size,
-            "formula at the mean p": p**size + (1 - p) ** size,
-            "mean of the formula over prompts": theory,
-            "recorded": plain.mean(row["silent_group_share"] for row in first),
-            "groups": number,
-            "standard error": error,
-        })  # fmt: skip
+        found.append(silent_row(size, p, each, first, number))
     return found
 
 
@@ -100,19 +104,11 @@ def silent_after(runs: Path = RUNS, steps: int = 10) -> dict:
     p = plain.mean(c / n for solved in problems for c, n in zip(solved, samples, strict=True))
     each = [plain.mean(silence(c, n, size) for c, n in zip(solved, samples, strict=True))
             for solved in problems]  # fmt: skip
-    last = [row["silent_group_share"] for run in grpo for row in run.rows[-steps:]]
+    last = [row for run in grpo for row in run.rows[-steps:]]
     number = sum(
         (run.rows[-1]["samples"] - run.rows[-1 - steps]["samples"]) // size for run in grpo
     )
-    theory = plain.mean(each)
-    return {
-        "G": size,
-        "formula at the mean p": p**size + (1 - p) ** size,
-        "mean of the formula over prompts": theory,
-        "recorded": plain.mean(last),
-        "groups": number,
-        "standard error": sqrt(plain.variance(each) / len(each) + theory * (1 - theory) / number),
-    }
+    return silent_row(size, p, each, last, number)
 
 
 def spread(runs: Path = RUNS) -> Check:

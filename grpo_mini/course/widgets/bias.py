@@ -86,10 +86,12 @@ class BiasLab(Lab):
     @staticmethod
     def draw(figure, numbers):
         left, right = axes_of(figure, 2)
-        for axes, title, fair, biased in (
-            (left, "rewards: true (grey), paid (blue)", numbers["rewards"], numbers["paid"]),
-            (right, "advantages: fair (grey), biased (blue)", numbers["fair"], numbers["biased"]),
-        ):
+        turned = [number - 1 for number in numbers["turned"]]
+        for axes, title, fair, biased, marked in (
+            (left, "rewards: true (grey), paid (blue)", numbers["rewards"], numbers["paid"], ()),
+            (right, "advantages: fair (grey), biased (blue)", numbers["fair"], numbers["biased"],
+             turned),
+        ):  # fmt: skip
             axes.bar([x - 0.2 for x in range(len(fair))], fair, 0.38, color=GREY)
             # Only the judge's bars bear their numbers: two beside each other are a blur.
             places = [x + 0.2 for x in range(len(biased))]
@@ -97,8 +99,7 @@ class BiasLab(Lab):
             axes.axhline(0, color="0.3", linewidth=1)
             axes.set_title(title)
             axes.margins(y=0.25)
-            turned = [number - 1 for number in numbers["turned"]] if axes is right else []
-            names_below(axes, [f"{i + 1} ({n})" for i, n in enumerate(LENGTHS)], marked=turned)
+            names_below(axes, [f"{i + 1} ({n})" for i, n in enumerate(LENGTHS)], marked=marked)
         figure.text(0.53, 0.02, "response (its characters)", ha="center", fontsize=12)
 
     @staticmethod
