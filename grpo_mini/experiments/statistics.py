@@ -22,8 +22,15 @@ class Interval(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        # Two digits, unless they would show an end as 0 that is not: 0 is what verdicts ask about.
-        digits = 3 if any(0.0005 <= abs(end) < 0.005 for end in self[1:]) else 2
+        return self.written(2)
+
+    def written(self, digits: int) -> str:
+        """With so many digits, and one more where they would show an end as 0 that is not.
+
+        0 is what verdicts ask about.
+        """
+        half = 0.5 / 10**digits
+        digits += any(half / 10 <= abs(end) < half for end in self[1:])
         mean, low, high = (round(end, digits) + 0.0 for end in self)  # 0.0 makes 0 of -0
         return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 

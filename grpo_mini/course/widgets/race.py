@@ -92,14 +92,14 @@ class RaceViewer(Lab):
         if len(at_end) > 1:
             first, second = list(at_end.values())[:2]
             pairs = [first[seed] - second[seed] for seed in first if seed in second]
-            gap = tuple(bootstrap(pairs)) if len(pairs) > 1 else None
+            gap = bootstrap(pairs) if len(pairs) > 1 else None
         return {
             "x": state["x"],
             "metric": state["metric"],
             "single": state["single"],
             "shown": shown,
             "end": end,
-            "at_end": {label: tuple(bootstrap(list(v.values()))) for label, v in at_end.items()},
+            "at_end": {label: bootstrap(list(v.values())) for label, v in at_end.items()},
             "gap": gap,
         }
 
@@ -129,19 +129,16 @@ class RaceViewer(Lab):
     def sentence(numbers):
         if not numbers["shown"]:
             return "Nothing is shown: switch a setting on."
-        form = ".1f" if numbers["metric"] == "response tokens" else ".2f"
-
-        def written(interval) -> str:
-            mean, low, high = (f"{round(end, 2) + 0.0:{form}}" for end in interval)
-            return f"{mean} [{low}, {high}]"
-
+        digits = 1 if numbers["metric"] == "response tokens" else 2
         names = [SETTINGS[label] for label in numbers["shown"]]
         each = ", ".join(
-            f"{SETTINGS[label]} <b>{written(i)}</b>" for label, i in numbers["at_end"].items()
+            f"{SETTINGS[label]} <b>{found.written(digits)}</b>"
+            for label, found in numbers["at_end"].items()
         )
         text = f"At {numbers['end']:,.0f} {numbers['x']}, {numbers['metric']}: {each}."
         if numbers["gap"] is not None:
-            _, low, high = numbers["gap"]
-            word = "surely more" if low > 0 else "surely less" if high < 0 else "no sure difference"
-            text += f" {names[0]} minus {names[1]}: {written(numbers['gap'])}, {word}."
+            gap = numbers["gap"]
+            word = "surely more" if gap.low > 0 else "no sure difference"
+            word = "surely less" if gap.high < 0 else word
+            text += f" {names[0]} minus {names[1]}: {gap.written(digits)}, {word}."
         return text
