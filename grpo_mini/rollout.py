@@ -15,8 +15,7 @@ from transformers import DynamicCache
 
 from .losses import entropy, token_log_probs
 from .models import Model, Tokenizer, encode_prompts, end_token_ids
-
-A_PASS = 256  # a forward and backward pass takes so many tokens' time before its first token
+from .support.partition import cheapest_parts
 
 
 @dataclass
@@ -220,31 +219,11 @@ def score(
 
 
 def micro_batches(rollout: Rollout, rows: Sequence[int], max_tokens: int) -> list[Tensor]:
-    """Split ``rows`` into parts of at most ``max_tokens`` tokens, padding included.
-
-    Sorted by length, where to cut follows from the cheapest division of all shorter rows: the one
-    with the fewest tokens in all. A longer response makes a part of its own.
-    """
+    """Split ``rows`` into parts of similar length, each of at most ``max_tokens`` tokens."""
     lengths, prompts = rollout.lengths_B.tolist(), [tuple(prompt) for prompt in rollout.prompts]
-    order = sorted(rows, key=lambda row: (lengths[row], prompts[row]))
-    # For the first n rows: how many tokens in all, and where their last part begins.
-    cheapest = [(0, 0)]
-    for end in range(1, len(order) + 1):
-        choices, read, widest = [], set(), 0
-        for begin in reversed(range(end)):
-            read.add(prompts[order[begin]])  # once for all its samples
-            widest = max(widest, len(prompts[order[begin]]))
-            tokens = (end - begin) * lengths[order[end - 1]] + len(read) * widest
-            if tokens > max_tokens and choices:
-                break
-            choices.append((cheapest[begin][0] + tokens + A_PASS, begin))
-        cheapest.append(min(choices))
-    parts, end = [], len(order)
-    while end:
-        begin = cheapest[end][1]
-        parts.insert(0, torch.tensor(sorted(order[begin:end]), device=rollout.tokens_BT.device))
-        end = begin
-    return parts
+    chosen = [lengths[row] for row in rows], [prompts[row] for row in rows]
+    parts = [[rows[i] for i in part] for part in cheapest_parts(*chosen, max_tokens)]
+    return [torch.tensor(part, device=rollout.tokens_BT.device) for part in parts]
 
 
 def _draw(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:

@@ -1,6 +1,5 @@
 """What GRPO and PPO share: the training loop, the update, metrics, evaluation and checkpoints."""
 
-import json
 import math
 import random
 import time
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from .losses import (
     AGGREGATIONS,
@@ -24,11 +22,11 @@ from .losses import (
 )
 from .models import TINY_QWEN, Model, Tokenizer, frozen_copy, load_policy
 from .rollout import Rollout, micro_batches, sample, score
-from .support.checkpoints import atomic_write
 from .support.measure import peak_memory_mb, uninterrupted, wilson_interval
 from .support.requirements import require
 from .support.resume import Resumable
 from .support.rewards import call_reward, prompt_of
+from .support.step_log import StepLog
 from .tasks import Record, get_task, has_thought
 
 
@@ -377,25 +375,17 @@ class Trainer(Resumable):
         Returns:
             The history of all steps so far.
         """
-        log = None
-        if folder is not None:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            log = Path(folder) / "log.jsonl"
-            atomic_write(log, "".join(json.dumps(row) + "\n" for row in self.history))
+        title = type(self).__name__.removesuffix("Trainer")
+        log = StepLog(self.history, folder, title, steps, on_step)
         if evaluate_every and not self.history:
             start = dict.fromkeys(("step", "samples", "train_seconds", "cpu_seconds"), 0)
-            self._record(start | self.evaluate(), log)
-        name = type(self).__name__.removesuffix("Trainer")
-        progress = tqdm(
-            total=steps, desc=name, unit="step", dynamic_ncols=True, disable=bool(on_step)
-        )
+            log.write(start | self.evaluate())
         last = self.step + steps
-        with progress, uninterrupted() as interrupted:
+        with log, uninterrupted() as interrupted:
             while self.step < last and not interrupted():
                 start, cpu = time.perf_counter(), time.process_time()
                 self._seconds = defaultdict(float)
-                records = self.next_prompts()
-                metrics = self.train_step(records)
+                metrics = self.train_step(self.next_prompts())
                 took, worked = time.perf_counter() - start, time.process_time() - cpu
                 before = defaultdict(int, self.history[-1] if self.history else {})
                 self.step += 1
@@ -411,24 +401,13 @@ class Trainer(Resumable):
                 }
                 if evaluate_every and self.step % evaluate_every == 0:
                     row |= self.evaluate()
-                self._record(row, log)
-                progress.update()
-                progress.set_postfix(
-                    reward=f"{row['reward_mean']:.2f}", length=f"{row['length_mean']:.0f}"
-                )
-                if on_step is not None:
-                    on_step(row)
+                log.write(row)
+                log.show(row)
                 if folder is not None and save_every and self.step % save_every == 0:
                     self.save(folder)
                 if seconds is not None and row["train_seconds"] >= seconds:
                     break
         return self.history
-
-    def _record(self, row: dict, log: Path | None) -> None:
-        self.history.append(row)
-        if log is not None:
-            with log.open("a") as file:
-                file.write(json.dumps(row) + "\n")
 
     def evaluate(
         self, problems: Sequence[Record] | None = None, size: int = 500, seed: int = 0

@@ -6,7 +6,8 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from grpo_mini.losses import token_log_probs
 from grpo_mini.models import encode_prompts, end_token_ids
-from grpo_mini.rollout import A_PASS, Rollout, _draw, micro_batches, sample, score
+from grpo_mini.rollout import Rollout, _draw, micro_batches, sample, score
+from grpo_mini.support.partition import A_PASS
 from grpo_mini.tasks import TASKS
 
 

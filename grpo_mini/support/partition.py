@@ -1,0 +1,41 @@
+"""Dividing sequences into parts that are cheap to read together."""
+
+from collections.abc import Hashable, Sequence
+
+A_PASS = 256  # a forward and backward pass takes so many tokens' time before its first token
+
+
+def cheapest_parts(
+    lengths: Sequence[int], prompts: Sequence[Sequence[Hashable]], max_tokens: int
+) -> list[list[int]]:
+    """Divide rows into parts of at most ``max_tokens`` tokens, padding included.
+
+    Sorted by length, where to cut follows from the cheapest division of all shorter rows: the one
+    with the fewest tokens in all. A longer row makes a part of its own.
+
+    Args:
+        lengths: of each row's response, padded to the longest of its part.
+        prompts: of each row; equal ones of a part are read once, padded to the longest.
+
+    Returns:
+        The indices of each part's rows, in order.
+    """
+    order = sorted(range(len(lengths)), key=lambda row: (lengths[row], prompts[row]))
+    # For the first n rows: how many tokens in all, and where their last part begins.
+    cheapest = [(0, 0)]
+    for end in range(1, len(order) + 1):
+        choices, read, widest = [], set(), 0
+        for begin in reversed(range(end)):
+            read.add(prompts[order[begin]])  # once for all its samples
+            widest = max(widest, len(prompts[order[begin]]))
+            tokens = (end - begin) * lengths[order[end - 1]] + len(read) * widest
+            if tokens > max_tokens and choices:
+                break
+            choices.append((cheapest[begin][0] + tokens + A_PASS, begin))
+        cheapest.append(min(choices))
+    parts, end = [], len(order)
+    while end:
+        begin = cheapest[end][1]
+        parts.insert(0, sorted(order[begin:end]))
+        end = begin
+    return parts

@@ -1,0 +1,61 @@
+"""Where a training's steps go: the history, a file, and a progress bar or a callback."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from .checkpoints import atomic_write
+
+
+class StepLog:
+    """A row a step; inside ``with`` a progress bar is up, unless ``on_step`` takes its place.
+
+    Args:
+        history: the rows so far; new ones are appended to this very list.
+        folder: where ``log.jsonl``, a line a step, goes; None writes nothing.
+        title, steps: name and length of the progress bar.
+        on_step: called with each row.
+    """
+
+    def __init__(
+        self,
+        history: list[dict],
+        folder: str | Path | None,
+        title: str,
+        steps: int,
+        on_step: Callable[[dict], None] | None,
+    ):
+        self.history, self.title, self.steps, self.on_step = history, title, steps, on_step
+        self.file = None
+        if folder is not None:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.file = Path(folder) / "log.jsonl"
+            atomic_write(self.file, "".join(json.dumps(row) + "\n" for row in history))
+
+    def __enter__(self) -> "StepLog":
+        hidden = self.on_step is not None
+        self.progress = tqdm(
+            total=self.steps, desc=self.title, unit="step", dynamic_ncols=True, disable=hidden
+        )
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.progress.close()
+
+    def write(self, row: dict) -> None:
+        """Add a row to history and file."""
+        self.history.append(row)
+        if self.file is not None:
+            with self.file.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+
+    def show(self, row: dict) -> None:
+        """Move the progress bar on, or call ``on_step``."""
+        self.progress.update()
+        self.progress.set_postfix(
+            reward=f"{row['reward_mean']:.2f}", length=f"{row['length_mean']:.0f}"
+        )
+        if self.on_step is not None:
+            self.on_step(row)
