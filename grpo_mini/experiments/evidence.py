@@ -137,6 +137,15 @@ EXPERIMENTS = {
         evaluate_every=5,
         samples_at_end=64,
     ),
+    "reuse-tuning": Experiment(
+        "Which learning rates, if each batch is used four times?",
+        {
+            **{f"grpo-lr{rate:.0e}": grpo(grpo_epochs=4, learning_rate=rate) for rate in RATES},
+            **{f"ppo-lr{rate:.0e}": ppo(ppo_epochs=4, learning_rate=rate) for rate in RATES},
+        },
+        seeds=(100, 101),
+        steps=20,
+    ),
     "mixed-groups": Experiment(
         "What does it cost to group different prompts, as the source's code does?",
         {
