@@ -165,7 +165,7 @@ def graded_reward(completions, answer, truncated=None, **columns) -> list[float]
 def make_countdown(rng: random.Random) -> Record:
     """``3,5,8=29``: reach the target; each number may be used once, none has to be."""
     while True:
-        numbers = [rng.randint(1, 12) for _ in range(3)]
+        numbers = [rng.randint(1, 20) for _ in range(3)]
         target, _ = evaluate_expression(random_expression(rng, numbers))
         if target <= 99 and target not in numbers:
             question = f"{','.join(map(str, numbers))}={target}"

@@ -24,6 +24,7 @@ from grpo_mini.tasks import (
     is_held_out,
     parse_response,
 )
+from grpo_mini.trainer import TrainerConfig
 
 MILLION = 1_000_000
 SEEDS = st.integers(min_value=0, max_value=2**32)
@@ -146,6 +147,12 @@ def test_instructions_come_as_a_system_message_and_change_no_problem():
     for record, longer in zip(plain, instructed, strict=True):
         assert longer["prompt"][0] == {"role": "system", "content": task.instructions}
         assert longer["prompt"][1:] == record["prompt"]
+
+
+@pytest.mark.parametrize("name", TASK_NAMES)
+def test_a_task_has_enough_problems_for_a_training_with_the_defaults(name):
+    size = TrainerConfig().train_problems
+    assert len(TASKS[name].dataset(size, seed=0)) == size
 
 
 def test_a_task_with_too_few_problems_says_so():
