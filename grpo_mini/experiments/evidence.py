@@ -108,6 +108,7 @@ for terms in TERMS:
 HALF = {"prompts_per_step": 16}  # half of the samples: a learned judge costs time too
 RATES = (5e-5, 1e-4, 2e-4, 4e-4)
 AGAIN = {"grpo_epochs": 4, "learning_rate": 1e-4}  # a batch used four times
+PPO_AGAIN = {"ppo_epochs": 4, "learning_rate": 1e-4}
 
 EXPERIMENTS = {
     "tuning": Experiment(
@@ -145,6 +146,17 @@ EXPERIMENTS = {
         },
         seeds=(100, 101),
         steps=20,
+    ),
+    "reuse": Experiment(
+        "PPO or GRPO, if each batch is used four times and the clip can act? Does it matter?",
+        {
+            "grpo": grpo(**AGAIN),
+            "grpo-unclipped": grpo(clip_low=1.0, clip_high=1e9, **AGAIN),
+            "ppo": ppo(**PPO_AGAIN),
+            "ppo-unclipped": ppo(clip_low=1.0, clip_high=1e9, **PPO_AGAIN),
+            "ppo-groups": ppo(**GROUPS, **PPO_AGAIN),
+        },
+        evaluate_every=5,
     ),
     "mixed-groups": Experiment(
         "What does it cost to group different prompts, as the source's code does?",
