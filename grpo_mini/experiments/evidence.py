@@ -150,6 +150,8 @@ EXPERIMENTS = {
     "reuse": Experiment(
         "PPO or GRPO, if each batch is used four times and the clip can act? Does it matter?",
         {
+            "grpo-once": grpo(),  # as in the race, on the same day and machine as the others
+            "ppo-once": ppo(),
             "grpo": grpo(**AGAIN),
             "grpo-unclipped": grpo(clip_low=1.0, clip_high=1e9, **AGAIN),
             "ppo": ppo(**PPO_AGAIN),
