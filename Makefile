@@ -45,7 +45,7 @@ runs: .venv/installed  ## record the learning runs in data/runs/learning (half a
 
 # Into a folder of its own, so that it can be compared with what is recorded. Goes on if killed.
 EVIDENCE = runs/evidence
-evidence: .venv/installed  ## make every experiment again and compare with the record (four hours)
+evidence: .venv/installed  ## make every experiment again and compare with the record (four to five hours)
 	$(VENV_PYTHON) -m grpo_mini cost --ledger $(EVIDENCE)/cost
 	$(VENV_PYTHON) -m grpo_mini experiment all --out $(EVIDENCE) --resume $(ARGS)
 	$(VENV_PYTHON) -m grpo_mini experiment --compare --out $(EVIDENCE)

@@ -20,7 +20,15 @@ def write(
     ends: Ends | None = None,
     seeds: int = 5,
     noise: float = 0.01,
-    only: tuple[str, ...] = ("race", "judges", "group-size", "stability", "horizon", "tuning"),
+    only: tuple[str, ...] = (
+        "race",
+        "judges",
+        "group-size",
+        "stability",
+        "horizon",
+        "tuning",
+        "reuse",
+    ),  # fmt: skip
     **knobs,
 ) -> Path:
     """Write runs with these final accuracies, equal up to ``noise`` from seed to seed."""

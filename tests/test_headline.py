@@ -1,4 +1,4 @@
-"""The headline: six lines and a picture, computed; the README shows what the runs say."""
+"""The headline: seven lines and a picture, computed; the README shows what the runs say."""
 
 from pathlib import Path
 
@@ -39,11 +39,12 @@ def runs(tmp_path):
     return write(tmp_path, seeds=3)
 
 
-def test_six_lines_that_change_with_the_runs(runs, tmp_path):
+def test_seven_lines_that_change_with_the_runs(runs, tmp_path):
     before = headline.lines(runs)
-    assert len(before) == 6 and all(line.startswith("- **") for line in before)
+    assert len(before) == 7 and all(line.startswith("- **") for line in before)
     assert "3 seeds each, 15,360 samples" in before[0]
-    write(tmp_path, {("race", "grpo"): 0.5}, only=("race",), seeds=3, cheaper=0.6)
+    worse = {("race", "grpo"): 0.5, ("reuse", "grpo"): 0.5}
+    write(tmp_path, worse, only=("race", "reuse"), seeds=3, cheaper=0.6)
     write_cost(tmp_path, saved=0.2)
     after = headline.lines(tmp_path)
     assert before[0] == after[0]

@@ -1,4 +1,4 @@
-"""The course's result in one picture and six lines: python -m grpo_mini.experiments.headline.
+"""The course's result in one picture and seven lines: python -m grpo_mini.experiments.headline.
 
 It writes data/runs/headline.png and prints a block for the README, with its marks; a test compares
 the README's block with what is computed.
@@ -31,7 +31,7 @@ BLOCK = re.compile(r"<!-- headline -->.*?<!-- end of headline -->", re.DOTALL)
 
 
 def lines(runs: Path = RUNS) -> list[str]:
-    """The six lines, as items of a Markdown list."""
+    """The seven lines, as items of a Markdown list."""
     race, ledger = load("race", runs), cells(runs)
     grpo, ppo, groups = race["grpo"], race["ppo"], race["ppo-groups"]
     seeds = len({run.seed for run in grpo} & {run.seed for run in ppo})
@@ -42,6 +42,8 @@ def lines(runs: Path = RUNS) -> list[str]:
         return bootstrap([at(run, "cpu_seconds", seconds) for run in group])
 
     gap = difference(grpo, ppo, lambda run: at(run, "cpu_seconds", seconds))
+    reuse = load("reuse", runs)
+    again = {label: bootstrap(list(map(final, group))) for label, group in reuse.items()}
     found = {word: [] for word in SAID}
     for claim in CLAIMS:
         found[claim.verdict(runs).word].append(claim.number)
@@ -62,6 +64,11 @@ def lines(runs: Path = RUNS) -> list[str]:
         f"- **Processor time for the same samples:** GRPO saves "
         f"{processor_saving(race, 'ppo').percent()}; against PPO in GRPO's groups "
         f"{processor_saving(race, 'ppo-groups').percent()}.",
+        f"- **Each batch used four times** ({len(reuse['grpo'])} seeds, "
+        f"{reuse['grpo'][0].rows[-1]['samples']:,} samples, learning rates tuned again): right "
+        f"answers GRPO {again['grpo']}, PPO {again['ppo']}; GRPO minus PPO "
+        f"{difference(reuse['grpo'], reuse['ppo'], final)}. With one update a batch they have "
+        f"{again['grpo-once']} and {again['ppo-once']} there.",
         f"- **Size:** {span(saving(ledger, 'trainable parameters'))} fewer trainable parameters, "
         f"{span(saving(ledger, 'resident parameters'))} fewer resident ones with a reference; the "
         f"peak of a step's memory {span(saving(large, 'peak MB'))} smaller at "
