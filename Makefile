@@ -23,7 +23,8 @@ help:  ## show this list
 	@echo '                         leaves out the CUDA libraries, some 2 GB.'
 
 lab: .venv/installed  ## open the notebooks in JupyterLab, on this machine only
-	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=notebooks $(ARGS)
+	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=notebooks \
+		--LabApp.default_url=/lab/tree/00_start_here.ipynb $(ARGS)
 
 notebooks: .venv/installed-test  ## run the notebooks and store their outputs (NAMES="02 03" for some)
 	$(VENV_PYTHON) tests/notebooks/refresh.py $(NAMES)

@@ -93,6 +93,11 @@ def test_environment_carries_the_pins_of_pyproject():
     assert environment["name"] == PROJECT["name"]
 
 
+def test_make_lab_opens_a_notebook_that_is_there():
+    (opened,) = re.findall(r"default_url=/lab/tree/(\S+)", MAKEFILE)
+    assert (ROOT / "notebooks" / opened).exists()
+
+
 def test_environment_and_makefile_offer_only_supported_pythons():
     limits = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", PROJECT["requires-python"])
     oldest, before = map(int, limits.groups())

@@ -124,10 +124,10 @@ def test_it_is_stored_small_with_ids_and_without_widget_state(notebook, path):
 
 def test_code_fits_the_page_and_holds_no_words_for_tools(notebook):
     """nbval is told by a cell's tags, ruff by pyproject.toml: a reader sees neither."""
+    for cell in notebook.cells:
+        assert not re.search(r"NBVAL|# (fmt|noqa)", cell.source), cell.source
     for cell in code_cells(notebook):
-        for line in cell.source.splitlines():
-            assert len(line) <= 96, line
-            assert not re.search(r"NBVAL|# (fmt|noqa)", line), line
+        assert all(len(line) <= 96 for line in cell.source.splitlines()), cell.source
         assert set(cell.metadata.get("tags", [])) <= {"exercise", "nbval-ignore-output"}
 
 
