@@ -157,6 +157,11 @@ EXPERIMENTS = {
             "ppo": ppo(**PPO_AGAIN),
             "ppo-unclipped": ppo(clip_low=1.0, clip_high=1e9, **PPO_AGAIN),
             "ppo-groups": ppo(**GROUPS, **PPO_AGAIN),
+            "ppo-groups-unclipped": ppo(clip_low=1.0, clip_high=1e9, **GROUPS, **PPO_AGAIN),
+            # As many updates, each on a quarter of the samples, and none off-policy.
+            "grpo-quarter": Setting(
+                GRPOTrainer, {"prompts_per_step": 8, "learning_rate": 1e-4}, steps=120
+            ),
         },
         evaluate_every=5,
     ),
