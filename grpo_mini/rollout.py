@@ -219,11 +219,12 @@ def score(
 
 
 def micro_batches(rollout: Rollout, rows: Sequence[int], max_tokens: int) -> list[Tensor]:
-    """Split ``rows`` into parts of similar length, each of at most ``max_tokens`` tokens."""
-    lengths, prompts = rollout.lengths_B.tolist(), [tuple(prompt) for prompt in rollout.prompts]
-    chosen = [lengths[row] for row in rows], [prompts[row] for row in rows]
-    parts = [[rows[i] for i in part] for part in cheapest_parts(*chosen, max_tokens)]
-    return [torch.tensor(part, device=rollout.tokens_BT.device) for part in parts]
+    """Split ``rows`` into parts of similar length, of at most ``max_tokens`` tokens if they can."""
+    lengths = rollout.lengths_B[list(rows)].tolist()
+    prompts = [tuple(rollout.prompts[row]) for row in rows]
+    parts = cheapest_parts(lengths, prompts, max_tokens)
+    device = rollout.tokens_BT.device
+    return [torch.tensor([rows[i] for i in part], device=device) for part in parts]
 
 
 def _draw(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:

@@ -44,6 +44,13 @@ def lines(runs: Path = RUNS) -> list[str]:
     gap = difference(grpo, ppo, lambda run: at(run, "cpu_seconds", seconds))
     reuse = load("reuse", runs)
     again = {label: bootstrap(list(map(final, group))) for label, group in reuse.items()}
+    spent = {
+        label: sum(run.rows[-1]["cpu_seconds"] for run in group) / len(group)
+        for label, group in reuse.items()
+    }
+    both = [*reuse["grpo"], *reuse["ppo"]]
+    soon = min(run.rows[-1]["cpu_seconds"] for run in both)
+    gap_soon = difference(reuse["grpo"], reuse["ppo"], lambda run: at(run, "cpu_seconds", soon))
     found = {word: [] for word in SAID}
     for claim in CLAIMS:
         found[claim.verdict(runs).word].append(claim.number)
@@ -55,7 +62,7 @@ def lines(runs: Path = RUNS) -> list[str]:
     large = [cell for cell in ledger if cell["run"]["model"] == ledger[-1]["run"]["model"]]
     return [
         f"- **The race:** {seeds} seeds each, {last['samples']:,} samples, from the same start, "
-        f"learning rates of both from one grid, one update a batch. In brackets: 95% intervals "
+        f"both tuned on one grid of learning rates, one update a batch. In brackets: 95% intervals "
         f"over seeds.",
         f"- **Same samples:** right answers GRPO {bootstrap(list(map(final, grpo)))}, PPO "
         f"{bootstrap(list(map(final, ppo)))}; GRPO minus PPO {difference(grpo, ppo, final)}.",
@@ -65,12 +72,14 @@ def lines(runs: Path = RUNS) -> list[str]:
         f"{processor_saving(race, 'ppo').percent()}; against PPO in GRPO's groups "
         f"{processor_saving(race, 'ppo-groups').percent()}.",
         f"- **Each batch used four times** ({len(reuse['grpo'])} seeds, "
-        f"{reuse['grpo'][0].rows[-1]['samples']:,} samples, learning rates tuned again): right "
-        f"answers GRPO {again['grpo']}, PPO {again['ppo']}; GRPO minus PPO "
-        f"{difference(reuse['grpo'], reuse['ppo'], final)}. With one update a batch they have "
-        f"{again['grpo-once']} and {again['ppo-once']} there.",
+        f"{reuse['grpo'][0].rows[-1]['samples']:,} samples, the policy's learning rate tuned "
+        f"again): right answers GRPO {again['grpo']}, PPO {again['ppo']}; GRPO minus PPO "
+        f"{difference(reuse['grpo'], reuse['ppo'], final)}, after the same processor time "
+        f"({soon:.0f} s) {gap_soon}. With one update a batch they have {again['grpo-once']} and "
+        f"{again['ppo-once']} there, in {spent['grpo-once'] / spent['grpo']:.0%} and "
+        f"{spent['ppo-once'] / spent['ppo']:.0%} of the time.",
         f"- **Size:** {span(saving(ledger, 'trainable parameters'))} fewer trainable parameters, "
-        f"{span(saving(ledger, 'resident parameters'))} fewer resident ones with a reference; the "
+        f"{span(saving(ledger, 'resident parameters'))} fewer in memory with a reference; the "
         f"peak of a step's memory {span(saving(large, 'peak MB'))} smaller at "
         f"{large[0]['run']['model']}'s size.",
         f"- **Of {len(CLAIMS)} claims:** {verdicts}.",

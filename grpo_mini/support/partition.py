@@ -1,17 +1,18 @@
 """Dividing sequences into parts that are cheap to read together."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 A_PASS = 256  # a forward and backward pass takes so many tokens' time before its first token
 
 
 def cheapest_parts(
-    lengths: Sequence[int], prompts: Sequence[Sequence[Hashable]], max_tokens: int
+    lengths: Sequence[int], prompts: Sequence[tuple[int, ...]], max_tokens: int
 ) -> list[list[int]]:
     """Divide rows into parts of at most ``max_tokens`` tokens, padding included.
 
     Sorted by length, where to cut follows from the cheapest division of all shorter rows: the one
-    with the fewest tokens in all. A longer row makes a part of its own.
+    with the fewest tokens in all, where each part costs `A_PASS` more. A row that is longer than
+    ``max_tokens`` makes a part of its own.
 
     Args:
         lengths: of each row's response, padded to the longest of its part.

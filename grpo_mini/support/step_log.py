@@ -10,10 +10,10 @@ from .checkpoints import atomic_write
 
 
 class StepLog:
-    """A row a step; inside ``with`` a progress bar is up, unless ``on_step`` takes its place.
+    """A row a step, and a progress bar until ``with`` ends, unless ``on_step`` takes its place.
 
     Args:
-        history: the rows so far; new ones are appended to this very list.
+        history: the trainer's own list of rows; new ones are appended to it.
         folder: where ``log.jsonl``, a line a step, goes; None writes nothing.
         title, steps: name and length of the progress bar.
         on_step: called with each row.
@@ -27,18 +27,18 @@ class StepLog:
         steps: int,
         on_step: Callable[[dict], None] | None,
     ):
-        self.history, self.title, self.steps, self.on_step = history, title, steps, on_step
-        self.file = None
+        self.history, self.on_step, self.file = history, on_step, None
         if folder is not None:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self.file = Path(folder) / "log.jsonl"
             atomic_write(self.file, "".join(json.dumps(row) + "\n" for row in history))
 
-    def __enter__(self) -> "StepLog":
-        hidden = self.on_step is not None
+        hidden = on_step is not None
         self.progress = tqdm(
-            total=self.steps, desc=self.title, unit="step", dynamic_ncols=True, disable=hidden
+            total=steps, desc=title, unit="step", dynamic_ncols=True, disable=hidden
         )
+
+    def __enter__(self) -> "StepLog":
         return self
 
     def __exit__(self, *error) -> None:

@@ -79,7 +79,7 @@ def our_trainer() -> GRPOTrainer:
     return GRPOTrainer(config)
 
 
-def trl_trainer(steps: int, callbacks=(), reward=TASK.reward):
+def trl_trainer(number: int, callbacks=(), reward=TASK.reward):
     """TRL's trainer, set to the same step: batch, group, length, learning rate, no KL."""
     from datasets import Dataset
     from trl import GRPOConfig as TRLConfig
@@ -94,7 +94,7 @@ def trl_trainer(steps: int, callbacks=(), reward=TASK.reward):
         learning_rate=2e-4,
         lr_scheduler_type="constant",  # as ours: who learns less writes less, and looks faster
         beta=0.0,
-        max_steps=steps,
+        max_steps=number,
         use_cpu=True,
         bf16=False,
         gradient_checkpointing=False,
@@ -114,7 +114,7 @@ def trl_trainer(steps: int, callbacks=(), reward=TASK.reward):
 
 
 class Alternate(TrainerCallback):
-    """Time each of TRL's steps, and after it one of ours."""
+    """Time each of TRL's steps, which samples within it, and after it one of ours."""
 
     def __init__(self, trainer: GRPOTrainer):
         self.trainer, self.ours, self.theirs, self.our_tokens = trainer, [], [], []
