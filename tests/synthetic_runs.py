@@ -28,7 +28,7 @@ def write(
         "horizon",
         "tuning",
         "reuse",
-    ),  # fmt: skip
+    ),
     **knobs,
 ) -> Path:
     """Write runs with these final accuracies, equal up to ``noise`` from seed to seed."""
