@@ -109,6 +109,7 @@ HALF = {"prompts_per_step": 16}  # half of the samples: a learned judge costs ti
 RATES = (5e-5, 1e-4, 2e-4, 4e-4)
 AGAIN = {"grpo_epochs": 4, "learning_rate": 1e-4}  # a batch used four times
 PPO_AGAIN = {"ppo_epochs": 4, "learning_rate": 1e-4}
+NO_CLIP = {"clip_low": 1.0, "clip_high": 1e9}
 
 EXPERIMENTS = {
     "tuning": Experiment(
@@ -153,11 +154,11 @@ EXPERIMENTS = {
             "grpo-once": grpo(),  # as in the race, on the same day and machine as the others
             "ppo-once": ppo(),
             "grpo": grpo(**AGAIN),
-            "grpo-unclipped": grpo(clip_low=1.0, clip_high=1e9, **AGAIN),
+            "grpo-unclipped": grpo(**NO_CLIP, **AGAIN),
             "ppo": ppo(**PPO_AGAIN),
-            "ppo-unclipped": ppo(clip_low=1.0, clip_high=1e9, **PPO_AGAIN),
+            "ppo-unclipped": ppo(**NO_CLIP, **PPO_AGAIN),
             "ppo-groups": ppo(**GROUPS, **PPO_AGAIN),
-            "ppo-groups-unclipped": ppo(clip_low=1.0, clip_high=1e9, **GROUPS, **PPO_AGAIN),
+            "ppo-groups-unclipped": ppo(**NO_CLIP, **GROUPS, **PPO_AGAIN),
             # As many updates, each on a quarter of the samples, and none off-policy.
             "grpo-quarter": Setting(
                 GRPOTrainer, {"prompts_per_step": 8, "learning_rate": 1e-4}, steps=120

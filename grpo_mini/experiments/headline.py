@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from ..plots import STYLES, style
 from .claims import CLAIMS
 from .judging import cells, processor_saving, saving, span
-from .statistics import RUNS, Run, at, band, bootstrap, difference, final, load
+from .statistics import RUNS, Run, at, band, bootstrap, common_end, difference, final, load
 from .verdicts import FAILS, HOLDS, ONLY_WHEN, SIGNS, UNDECIDED, UNMEASURED
 
 NAMES = {"grpo": "GRPO", "ppo": "PPO"}
@@ -36,7 +36,7 @@ def lines(runs: Path = RUNS) -> list[str]:
     grpo, ppo, groups = race["grpo"], race["ppo"], race["ppo-groups"]
     seeds = len({run.seed for run in grpo} & {run.seed for run in ppo})
     last = grpo[0].rows[-1]
-    seconds = min(run.rows[-1]["cpu_seconds"] for run in [*grpo, *ppo, *groups])
+    seconds = common_end(grpo, ppo, groups)
 
     def there(group: list[Run]):
         return bootstrap([at(run, "cpu_seconds", seconds) for run in group])
@@ -48,8 +48,7 @@ def lines(runs: Path = RUNS) -> list[str]:
         label: sum(run.rows[-1]["cpu_seconds"] for run in group) / len(group)
         for label, group in reuse.items()
     }
-    both = [*reuse["grpo"], *reuse["ppo"]]
-    soon = min(run.rows[-1]["cpu_seconds"] for run in both)
+    soon = common_end(reuse["grpo"], reuse["ppo"])
     gap_soon = difference(reuse["grpo"], reuse["ppo"], lambda run: at(run, "cpu_seconds", soon))
     found = {word: [] for word in SAID}
     for claim in CLAIMS:

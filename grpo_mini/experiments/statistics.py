@@ -236,6 +236,11 @@ def at(run: Run, x: str, place: float, metric: str = "eval_accuracy") -> float:
     return float(numpy.interp(place, *curve(run, x, metric)))
 
 
+def common_end(*groups: Sequence[Run], x: str = "cpu_seconds") -> float:
+    """How far on the x axis every run of these groups goes."""
+    return min(run.rows[-1][x] for group in groups for run in group)
+
+
 def band(
     runs: Sequence[Run], x: str = "samples", metric: str = "eval_accuracy", points: int = 40
 ) -> tuple[list[float], list[Interval]]:
