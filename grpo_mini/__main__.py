@@ -4,23 +4,42 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+import torch
+
 from .support.checkpoints import CheckpointError
+from .support.rewards import RewardError
 from .trainer import TrainingDivergedError
 
 # Commands with a file of their own. All are loaded by name, and only when they are called.
-OWN_FILE = {"demo", "cost", "experiment", "microscope", "preferences"}
+OWN_FILE = {"demo", "cost", "gpu-check", "experiment", "microscope", "preferences"}
+# What a user can mend: one line, not a traceback.
+USERS = (ValueError, OSError, CheckpointError, RewardError, TrainingDivergedError,
+         FloatingPointError, torch.OutOfMemoryError)  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; errors that a user can mend are one line, not a traceback."""
+    """Run a command.
+
+    Returns:
+        0; 2 after an error that a user can mend, which is printed in one line; 130 after Ctrl-C.
+    """
     argv = list(sys.argv[1:] if argv is None else argv)
-    file = argv[0] if argv and argv[0] in OWN_FILE else "commands"
+    for stream in (
+        sys.stdout,
+        sys.stderr,
+    ):  # a console that cannot write a character shows its code
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    file = argv[0].replace("-", "_") if argv and argv[0] in OWN_FILE else "commands"
     try:
         module = importlib.import_module(f"grpo_mini.experiments.{file}")
-        module.main(argv[1:] if file in OWN_FILE else argv)
-    except (ValueError, FileNotFoundError, CheckpointError, TrainingDivergedError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        module.main(argv[1:] if file != "commands" else argv)
+    except USERS as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt as error:
+        print(f"stopped: {error or 'interrupted'}", file=sys.stderr)
+        return 130
     return 0
 
 

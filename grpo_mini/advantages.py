@@ -6,6 +6,9 @@ Shapes: B samples, T response tokens, G = group_size. The samples of one group a
 import torch
 from torch import Tensor
 
+# Rewards of 0 and 1 spread this little where fewer than one response in a hundred differs.
+FLOOR = 0.1
+
 
 def _grouped(rewards_B: Tensor, group_size: int) -> Tensor:
     """View rewards [B] as [B // G, G], without an incomplete last group.
@@ -30,6 +33,20 @@ def _grouped(rewards_B: Tensor, group_size: int) -> Tensor:
     complete = len(rewards_B) // group_size * group_size
     rewards = rewards_B[:complete]
     return (rewards if rewards.is_floating_point() else rewards.float()).view(-1, group_size)
+
+
+def without_gaps(rewards_B: Tensor, group_size: int) -> Tensor:
+    """NaN, a sample that no reward function scored, becomes the mean of its group's scored ones.
+
+    So its relative reward is 0, and it moves nobody's baseline. A group without any gets 0.
+    """
+    gaps = rewards_B.isnan()
+    if not gaps.any():
+        return rewards_B
+    padding = rewards_B.new_full((-len(rewards_B) % group_size,), torch.nan)
+    groups = torch.cat([rewards_B, padding]).view(-1, group_size)
+    means = groups.nanmean(dim=1).nan_to_num(0.0).repeat_interleave(group_size)
+    return torch.where(gaps, means[: len(rewards_B)], rewards_B)
 
 
 def silent_groups(rewards_B: Tensor, group_size: int) -> Tensor:
@@ -91,21 +108,32 @@ def leave_one_out(rewards_B: Tensor, group_size: int) -> Tensor:
     return relative * group_size / (group_size - 1)
 
 
-def standardize(advantages: Tensor, mask: Tensor | None = None, eps: float = 1e-8) -> Tensor:
+def standardize(
+    advantages: Tensor, mask: Tensor | None = None, eps: float = 1e-8, floor: float = FLOOR
+) -> Tensor:
     """Shift and scale to mean 0 and standard deviation 1 over the batch (ddof 0).
 
     Args:
         advantages: any shape.
         mask: the same shape; where it is 0 the value counts for nothing and becomes 0.
+        floor: below this standard deviation there is little to compare, and the values are only
+            centred: divided by it, a critic's small errors would shout as loud as rewards.
 
     Returns:
         The same shape. Equal advantages give exactly 0.
+
+    Raises:
+        ValueError: a mask of another shape.
     """
+    if mask is not None and mask.shape != advantages.shape:
+        shapes = f"{list(mask.shape)} for advantages {list(advantages.shape)}"
+        raise ValueError(f"the mask must have the advantages' shape, got {shapes}")
     keep = torch.ones_like(advantages, dtype=torch.bool) if mask is None else mask.bool()
     kept = advantages[keep]
     if len(kept) == 0 or (kept == kept[0]).all():
         return torch.zeros_like(advantages)
-    standardized = (advantages - kept.mean()) / (kept.std(correction=0) + eps)
+    centred, spread = advantages - kept.mean(), kept.std(correction=0)
+    standardized = centred / (spread + eps) if spread >= floor else centred
     return standardized.masked_fill(~keep, 0.0)
 
 

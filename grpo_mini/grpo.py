@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .advantages import compute_relative_rewards, silent_groups, standardize
+from .advantages import compute_relative_rewards, silent_groups, standardize, without_gaps
 from .rollout import Rollout
 from .support.requirements import require
-from .trainer import Batch, Trainer, TrainerConfig
+from .trainer import MANY, Batch, Trainer, TrainerConfig
 
 
 @dataclass
@@ -40,7 +40,9 @@ class GRPOConfig(TrainerConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        require(self, "at least", grpo_epochs=1, group_size=2)
+        require(self, "between", grpo_epochs=(1, 1000), group_size=(2, MANY))
+        weights = {"relative_reward_weight": (-1e6, 1e6), "baseline_reward_weight": (-1e6, 1e6)}
+        require(self, "between", **weights)
 
 
 class GRPOTrainer(Trainer):
@@ -72,15 +74,17 @@ class GRPOTrainer(Trainer):
 
     def compute_advantages(self, rollout: Rollout, rewards_B: Tensor) -> tuple[Batch, dict]:
         """One advantage a response, the same for each of its tokens."""
+        config = self.config
+        rewards_B = without_gaps(rewards_B, config.group_size)
         relative_B, baselines = self.compute_relative_rewards(rewards_B)
         if len(relative_B) < len(rollout):  # an incomplete last group goes, and all that is its own
             rollout = rollout.select(torch.arange(len(relative_B), device=relative_B.device))
         advantages_B = relative_B
-        if self.config.standardize_advantages:
+        if config.standardize_advantages:
             advantages_B = standardize(relative_B)
         with self.clock("score"):
-            ref_log_probs = self.reference_log_probs(rollout)
-        silent = silent_groups(rewards_B, self.config.group_size)
+            ref_log_probs, costs_BT = self.reference_log_probs(rollout)
+        silent = silent_groups(rewards_B, config.group_size)
         metrics = {
             "raw_reward_mean": rewards_B.mean().item(),
             "raw_reward_std": rewards_B.std(correction=0).item(),
@@ -88,9 +92,18 @@ class GRPOTrainer(Trainer):
             "relative_reward_std": relative_B.std(correction=0).item(),
             "group_baseline_mean": baselines.mean().item(),
             "silent_group_share": silent.float().mean().item(),
-            "advantage_mean": advantages_B.mean().item(),
-            "advantage_std": advantages_B.std(correction=0).item(),
         }
+        if costs_BT is not None:
+            # Compared inside the group too, but never divided by a standard deviation: where all
+            # rewards are equal, a difference of nothing but KL would be blown up to 1.
+            costs_B = costs_BT.sum(dim=1)
+            advantages_B = (
+                advantages_B
+                - compute_relative_rewards(costs_B, config.group_size, normalize=False)[0]
+            )
+            metrics["kl"] = (costs_B.sum() / rollout.mask_BT.sum() / config.kl_coef).item()
+        metrics["advantage_mean"] = advantages_B.mean().item()
+        metrics["advantage_std"] = advantages_B.std(correction=0).item()
         advantages_BT = advantages_B.unsqueeze(1) * rollout.mask_BT
         return Batch(rollout, advantages_BT, self.weights(rollout), ref_log_probs), metrics
 

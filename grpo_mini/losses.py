@@ -21,6 +21,21 @@ def _scaled(logits: Tensor, temperature: float) -> Tensor:
     return logits if temperature == 1.0 else logits / temperature
 
 
+def _require_alike(name: str, like: Tensor, **tensors: Tensor) -> None:
+    """Refuse tensors that would be stretched along a wrong axis: [B] where [B, 1] was meant.
+
+    Raises:
+        ValueError: another number of axes than ``like``, or a size that is neither its nor 1.
+    """
+    for other, tensor in tensors.items():
+        sizes = zip(tensor.shape, like.shape, strict=False)
+        if tensor.dim() != like.dim() or any(a not in (1, b) for a, b in sizes):
+            raise ValueError(
+                f"{other} must have the shape of {name}, {list(like.shape)}, or 1 in place of a "
+                f"size; got {list(tensor.shape)}"
+            )
+
+
 def token_log_probs(logits_BTV: Tensor, tokens_BT: Tensor, temperature: float = 1.0) -> Tensor:
     """log pi(token) under softmax(logits / temperature), [B, T].
 
@@ -61,8 +76,10 @@ def clipped_surrogate(
         advantages: [B, T], or [B, 1] for one advantage a response.
 
     Raises:
-        ValueError: ``dual_clip`` is not above 1; it would flatten tokens that have not moved.
+        ValueError: ``dual_clip`` is not above 1; it would flatten tokens that have not moved. Or
+            a shape does not fit: advantages [B] would weigh tokens, not responses.
     """
+    _require_alike("log_probs", log_probs, old_log_probs=old_log_probs, advantages=advantages)
     if dual_clip is not None and not dual_clip > 1:
         raise ValueError(f"dual_clip must be above 1, got {dual_clip}")
     ratio = torch.exp(log_probs - old_log_probs)
@@ -83,6 +100,7 @@ def kl_penalty(log_probs: Tensor, ref_log_probs: Tensor, estimator: str = "k3") 
     of KL(ref || pi) (arXiv 2506.09477). All of this if a response's tokens are summed: with a mean
     over its tokens, even k1 is left with a gradient, which pulls on the length.
     """
+    _require_alike("log_probs", log_probs, ref_log_probs=ref_log_probs)
     difference = ref_log_probs - log_probs
     if estimator == "k1":
         return -difference
@@ -101,6 +119,7 @@ def value_loss(
     With ``clip`` the critic may move at most ``clip`` from ``old_values`` and the larger of the
     two errors counts (PPO's reference implementation; arXiv 2005.12729).
     """
+    _require_alike("values", values, returns=returns)
     error = (values - returns) ** 2
     if clip is None:
         return error
@@ -157,4 +176,5 @@ def weighted_sum(per_token_BT: Tensor, mask_BT: Tensor, weights_BT: Tensor) -> T
 
     Padding is cut out, not multiplied by 0: a NaN there would survive the product.
     """
+    _require_alike("the per-token losses", per_token_BT, mask=mask_BT, weights=weights_BT)
     return (per_token_BT.masked_fill(mask_BT == 0, 0) * weights_BT).sum()

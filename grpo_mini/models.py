@@ -1,7 +1,7 @@
 """Models: the policy, its frozen reference, the critic and the reward model.
 
 Everything loads through transformers' Auto classes: the tiny Qwen that ships with the course, a
-folder, or any causal language model of the Hugging Face hub. Weights come from safetensors files
+folder, or a causal language model of the Hugging Face hub. Weights come from safetensors files
 only, and no code of a model repository is ever run.
 """
 
@@ -9,18 +9,23 @@ import copy
 from collections.abc import Sequence
 from pathlib import Path
 
+import jinja2
 import torch
-from safetensors.torch import load_model, save_model
+from safetensors import torch as safetensors
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers import PreTrainedModel as Model
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
-from .support.loading import default_device, load_pretrained
-from .tasks import completion_text
+from .machine.device import checked_device
+from .support.loading import load_pretrained
+from .tasks import TAGS, completion_text
 
 A_PART = 32  # rows that a reward model reads together
 TINY_QWEN = Path(__file__).parent.parent / "data" / "tiny-qwen"
+# Trained, saved and resumed by the tests. Another kind is tried, and refused by name if its
+# sampled log-probs are not those of a plain forward pass (`rollout.disagreement`).
+SUPPORTED = ("qwen2", "qwen3", "llama", "mistral", "gemma", "phi3", "gpt2", "smollm3")
 
 
 def load_tokenizer(name: str | Path = TINY_QWEN) -> Tokenizer:
@@ -41,12 +46,12 @@ def load_tokenizer(name: str | Path = TINY_QWEN) -> Tokenizer:
     return tokenizer
 
 
-def load_policy(
+def load_model(
     name: str | Path = TINY_QWEN,
     device: str | torch.device | None = None,
     dtype: torch.dtype = torch.float32,
-) -> tuple[Model, Tokenizer]:
-    """Load a causal language model and its tokenizer.
+) -> Model:
+    """Load a causal language model, in eval mode: no dropout, neither sampling nor scoring.
 
     Args:
         name: a folder, or the id of a model on the Hugging Face hub.
@@ -56,44 +61,117 @@ def load_policy(
 
     Raises:
         FileNotFoundError: neither a folder nor the cache nor the hub has it.
-        ValueError: its tokenizer has no end token.
+        ValueError: there is no such device.
     """
-    tokenizer = load_tokenizer(name)
+    place = checked_device(device)
     model = load_pretrained(AutoModelForCausalLM, name, dtype=dtype, use_safetensors=True)
-    return model.to(device or default_device()).eval(), tokenizer
+    return model.to(place).eval()
 
 
-def encode_prompts(tokenizer: Tokenizer, prompts: Sequence, limit: int) -> list[list[int]]:
-    """Token ids of each prompt; chat messages go through the tokenizer's chat template.
+def load_policy(
+    name: str | Path = TINY_QWEN,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> tuple[Model, Tokenizer]:
+    """Load a causal language model and its tokenizer; arguments and errors of `load_model`.
 
     Raises:
-        ValueError: an empty prompt, more than ``limit`` tokens, or chat messages for a tokenizer
-            that has no chat template.
+        ValueError: the tokenizer has no end token, or more tokens than the model.
     """
+    tokenizer = load_tokenizer(name)
+    model = load_model(name, device, dtype)
+    require_vocabulary(model, tokenizer)
+    return model, tokenizer
+
+
+def require_vocabulary(model: Model, tokenizer: Tokenizer) -> None:
+    """Refuse a model that has no embedding for some tokens.
+
+    Raises:
+        ValueError: the tokenizer has more tokens than the model.
+    """
+    rows = model.get_input_embeddings().num_embeddings
+    if rows < len(tokenizer):
+        raise ValueError(
+            f"{type(model).__name__} has embeddings for {rows} tokens, but the tokenizer has "
+            f"{len(tokenizer)}: the two do not belong together"
+        )
+
+
+def _rendered(tokenizer: Tokenizer, prompt: Sequence, template: dict, where: str) -> str:
+    """Chat messages as text. A begun answer at their end goes on, as in TRL; else one is begun."""
+    if tokenizer.chat_template is None:
+        raise ValueError(
+            f"{where} is a list of chat messages, but the tokenizer has no chat template; give the "
+            f"prompt as text, or use a chat model"
+        )
+    for message in prompt:
+        if not isinstance(message, dict) or not {"role", "content"} <= set(message):
+            raise ValueError(f"{where} has a message without role and content: {message!r}")
+    if not any(str(message["content"]).strip() for message in prompt):
+        raise ValueError(f"{where} is empty: {prompt!r}")
+    begun = prompt[-1]["role"] == "assistant"
+    return tokenizer.apply_chat_template(
+        prompt,
+        add_generation_prompt=not begun,
+        continue_final_message=begun,
+        tokenize=False,
+        **template,
+    )
+
+
+def encode_prompts(
+    tokenizer: Tokenizer, prompts: Sequence, limit: int, template: dict | None = None
+) -> list[list[int]]:
+    """Token ids of each prompt, as TRL makes them.
+
+    Chat messages go through the chat template, which writes the special tokens itself; plain text
+    gets those that the tokenizer adds, a begin-of-text for example.
+
+    Args:
+        template: further arguments of the chat template, ``{"enable_thinking": False}`` say.
+
+    Raises:
+        ValueError: not a list of prompts, an empty prompt, more than ``limit`` tokens, or chat
+            messages for a tokenizer that has no chat template.
+    """
+    if isinstance(prompts, str) or not len(prompts):
+        raise ValueError(f"prompts must be a list of at least one prompt, got {prompts!r}")
     encoded = []
     for index, prompt in enumerate(prompts):
+        where = f"prompt {index}"
+        if not isinstance(prompt, str | list | tuple):
+            raise ValueError(f"{where} must be text or a list of chat messages, got {prompt!r}")
+        text = prompt
         if not isinstance(prompt, str):
-            if tokenizer.chat_template is None:
-                raise ValueError(
-                    f"prompt {index} is a list of chat messages, but the tokenizer has no chat "
-                    f"template; give the prompt as text, or use a chat model"
-                )
-            if not any(str(message["content"]).strip() for message in prompt):
-                raise ValueError(f"prompt {index} is empty: {prompt!r}")
-            prompt = tokenizer.apply_chat_template(
-                prompt, add_generation_prompt=True, tokenize=False
-            )
-        # The template has written the special tokens already; plain text gets none either.
-        tokens = tokenizer(prompt, add_special_tokens=False).input_ids
-        if not tokens or not prompt.strip():
-            raise ValueError(f"prompt {index} is empty: {prompt!r}")
+            text = _rendered(tokenizer, prompt, template or {}, where)
+        tokens = tokenizer(text, add_special_tokens=isinstance(prompt, str)).input_ids
+        if not tokens or not text.strip():
+            raise ValueError(f"{where} is empty: {prompt!r}")
         if len(tokens) > limit:
             raise ValueError(
-                f"prompt {index} has {len(tokens)} tokens, but the model's window leaves room for "
-                f"{limit} before the response: {prompt[:60]!r}…"
+                f"{where} has {len(tokens)} tokens, but the model's window leaves room for "
+                f"{limit} before the response: {text[:60]!r}…"
             )
         encoded.append(tokens)
     return encoded
+
+
+def decode(tokenizer: Tokenizer, prompt: list[int], response: list[int]) -> str:
+    """A response as text, special tokens and all; a thought that the prompt opened belongs to it.
+
+    Ids without text, which padded vocabularies have, are written out: decoding drops them, and
+    "8", 264, "9" would be paid as 89.
+    """
+    text, known = "", []
+    for token in response:
+        if token < len(tokenizer) and tokenizer.convert_ids_to_tokens(token) is not None:
+            known.append(token)
+            continue
+        text, known = f"{text}{tokenizer.decode(known)}<|no text: {token}|>", []
+    before, tag, rest = tokenizer.decode(prompt[-8:]).rpartition(TAGS[0])
+    opened = tag + rest if tag and not rest.strip() else ""
+    return opened + text + tokenizer.decode(known)
 
 
 def right_padded(rows: list[list[int]], pad: int, device) -> Tensor:
@@ -106,10 +184,27 @@ def right_padded(rows: list[list[int]], pad: int, device) -> Tensor:
 
 
 def end_token_ids(model: Model, tokenizer: Tokenizer) -> list[int]:
-    """Every token that ends a response: Qwen has two, ``<|im_end|>`` and ``<|endoftext|>``."""
+    """Every token that ends a response.
+
+    The tokenizer names one, the model's generation settings may name others (Qwen has
+    ``<|im_end|>`` and ``<|endoftext|>``), and the chat template closes a turn with one.
+    """
     ids = model.generation_config.eos_token_id if model.generation_config else None
     ids = [] if ids is None else ids if isinstance(ids, list) else [ids]
-    return sorted({tokenizer.eos_token_id, *ids})
+    return sorted({tokenizer.eos_token_id, *ids, *_turn_ends(tokenizer)})
+
+
+def _turn_ends(tokenizer: Tokenizer) -> list[int]:
+    """The special token that the chat template writes behind an answer; none without one."""
+    turn = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "ANSWER"}]
+    try:
+        text = (
+            tokenizer.apply_chat_template(turn, tokenize=False) if tokenizer.chat_template else ""
+        )
+    except jinja2.TemplateError:  # a template that wants more than two messages
+        return []
+    after = tokenizer(text.rpartition("ANSWER")[2], add_special_tokens=False).input_ids
+    return [token for token in after if token in tokenizer.added_tokens_decoder][:1]
 
 
 def frozen_copy(model: Model) -> Model:
@@ -129,8 +224,12 @@ class ScalarHead(nn.Module):
     def __init__(self, backbone: Model):
         super().__init__()
         self.backbone = backbone
+        # Asked, not read in the configuration: some models' last layer has another width.
+        token = torch.zeros(1, 1, dtype=torch.long, device=backbone.device)
+        with torch.no_grad():
+            width = backbone(input_ids=token, use_cache=False).last_hidden_state.shape[-1]
         # Exactly 0 at the start: a random head would first train the policy on noise.
-        self.head = nn.Linear(backbone.config.hidden_size, 1)
+        self.head = nn.Linear(width, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.head.to(device=backbone.device, dtype=backbone.dtype)
@@ -139,15 +238,15 @@ class ScalarHead(nn.Module):
     def from_pretrained(cls, name: str | Path = TINY_QWEN, device=None, **attributes):
         """The backbone of any causal language model, and the head where the folder has one."""
         backbone = load_pretrained(AutoModel, name, dtype=torch.float32, use_safetensors=True)
-        model = cls(backbone.to(device or default_device()), **attributes).eval()
-        if (head := Path(name) / "head.safetensors").exists():
-            load_model(model.head, head)
+        model = cls(backbone.to(checked_device(device)), **attributes).eval()
+        if (head := Path(name).expanduser() / "head.safetensors").exists():
+            safetensors.load_model(model.head, head)
         return model
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write backbone and head in the layout that `from_pretrained` reads."""
         self.backbone.save_pretrained(folder)
-        save_model(self.head, Path(folder) / "head.safetensors")
+        safetensors.save_model(self.head, Path(folder) / "head.safetensors")
 
     def per_token(self, logits_to_keep: int = 0, **inputs: Tensor) -> Tensor:
         """One float32 number a token, [B, L], of the last ``logits_to_keep`` tokens (0: of all).

@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .advantages import gae, standardize
+from .advantages import FLOOR, gae, standardize
 from .losses import value_loss
-from .models import Critic, frozen_copy
+from .models import Critic, frozen_copy, require_vocabulary
 from .rollout import Rollout, outputs_per_token
 from .support.requirements import require
-from .trainer import Batch, Trainer, TrainerConfig
+from .trainer import MANY, Batch, Trainer, TrainerConfig
 
 
 @dataclass
@@ -26,7 +26,8 @@ class PPOConfig(TrainerConfig):
     from another model, so that both know the task; its learning rate is 5e-4 and not 5e-6, because
     a critic that starts at 0 has to learn within tens of steps; gamma and lam are 1 and not 0.99
     and 0.95, because one reward at the end of a short response needs no discount and an untrained
-    critic would only add bias; vf_coef is 0.5 and not 0.1, which hardly matters to Adam.
+    critic would only add bias; vf_coef is 0.5 and not 0.1, which hardly matters to Adam;
+    standardisation has a floor, because a critic's small errors are no reason for a large step.
 
     Attributes:
         critic_model_name: backbone of the critic; None starts from the policy's weights.
@@ -35,6 +36,8 @@ class PPOConfig(TrainerConfig):
         gamma, lam: discount and GAE's lambda; with both 1, A_t is reward - V_t.
         samples_per_prompt: responses to each prompt; the critic needs no group.
         standardize_advantages: standardise over the batch's tokens, as the source does.
+        standardize_floor: where they spread less, they are only centred, see `standardize`.
+        skip_equal_rewards: where all rewards of a batch are equal, only the critic learns.
         ppo_epochs: updates on each batch.
     """
 
@@ -46,12 +49,17 @@ class PPOConfig(TrainerConfig):
     lam: float = 1.0
     samples_per_prompt: int = 1
     standardize_advantages: bool = True
+    standardize_floor: float = FLOOR
+    skip_equal_rewards: bool = True
     ppo_epochs: int = 1
 
     def __post_init__(self):
         super().__post_init__()
-        require(self, "between", gamma=(0, 1), lam=(0, 1))
-        require(self, "at least", ppo_epochs=1, samples_per_prompt=1)
+        require(self, "between", gamma=(0, 1), lam=(0, 1), vf_coef=(0, 1e6))
+        require(self, "between", ppo_epochs=(1, 1000), samples_per_prompt=(1, MANY))
+        require(self, "at least", standardize_floor=0)
+        require(self, "above", critic_learning_rate=0)
+        require(self, "at most", critic_learning_rate=1)
 
 
 class PPOTrainer(Trainer):
@@ -66,6 +74,7 @@ class PPOTrainer(Trainer):
             self.critic = Critic(backbone)
         else:
             self.critic = Critic.from_pretrained(self.config.critic_model_name, self.policy.device)
+            require_vocabulary(self.critic.backbone, self.tokenizer)
         self.critic_optimizer = self.make_optimizer(self.critic, self.config.critic_learning_rate)
 
     def models(self) -> dict[str, torch.nn.Module]:
@@ -107,24 +116,35 @@ class PPOTrainer(Trainer):
 
     def compute_advantages(self, rollout: Rollout, rewards_B: Tensor) -> tuple[Batch, dict]:
         """One advantage a token, by GAE; the reward arrives with the last token."""
+        config = self.config
+        scored = rewards_B.isfinite().nonzero().flatten()
+        if len(scored) < len(rollout):  # what no reward function scored goes
+            rollout, rewards_B = rollout.select(scored), rewards_B[scored]
         mask_BT = rollout.mask_BT
         with self.clock("score"):
-            ref_log_probs = self.reference_log_probs(rollout)
+            ref_log_probs, costs_BT = self.reference_log_probs(rollout)
             values_BT = self.in_parts(rollout, self.compute_values)
         rewards_BT = torch.zeros_like(values_BT)
         rewards_BT.scatter_(1, rollout.lengths_B.unsqueeze(1) - 1, rewards_B.unsqueeze(1))
-        config = self.config
+        if costs_BT is not None:
+            rewards_BT = rewards_BT - costs_BT
         advantages_BT, returns_BT = gae(rewards_BT, values_BT, mask_BT, config.gamma, config.lam)
         if config.standardize_advantages:
-            advantages_BT = standardize(advantages_BT, mask_BT)
+            advantages_BT = standardize(advantages_BT, mask_BT, floor=config.standardize_floor)
+        equal = costs_BT is None and bool((rewards_B == rewards_B[:1]).all())
+        if config.skip_equal_rewards and equal:
+            advantages_BT = torch.zeros_like(advantages_BT)
         inside = mask_BT.bool()
         advantages, returns = advantages_BT[inside], returns_BT[inside]
-        error = (returns - values_BT[inside]).var(correction=0)
         metrics = {
             "advantage_mean": advantages.mean().item(),
             "advantage_std": advantages.std(correction=0).item(),
-            "explained_variance": (1 - error / returns.var(correction=0).clamp(min=1e-8)).item(),
         }
+        if returns.std(correction=0) > 1e-5:  # else there is nothing to explain
+            error = (returns - values_BT[inside]).var(correction=0)
+            metrics["explained_variance"] = (1 - error / returns.var(correction=0)).item()
+        if costs_BT is not None:
+            metrics["kl"] = (costs_BT.sum() / mask_BT.sum() / config.kl_coef).item()
         weights_BT = self.weights(rollout)
         batch = Batch(rollout, advantages_BT, weights_BT, ref_log_probs, values_BT, returns_BT)
         return batch, metrics
@@ -134,4 +154,5 @@ class PPOTrainer(Trainer):
         log_probs, entropy, values = self.compute_log_probs_and_values(batch.rollout)
         policy_loss = self.compute_policy_loss(batch, log_probs, entropy)
         errors = value_loss(values, batch.returns)
+        self.count("value_error", errors, batch.rollout.mask_BT)
         return policy_loss + self.config.vf_coef * self.total("value_loss", errors, batch)

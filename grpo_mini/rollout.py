@@ -14,8 +14,9 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from .losses import entropy, token_log_probs
-from .models import Model, Tokenizer, encode_prompts, end_token_ids
-from .support.partition import cheapest_parts
+from .models import Model, Tokenizer, decode, encode_prompts, end_token_ids
+from .support.partition import cheapest_parts, pass_cost
+from .support.requirements import number
 
 
 @dataclass
@@ -29,7 +30,8 @@ class Rollout:
         log_probs_BT: log pi(token) when it was sampled; 0 on padding.
         entropy_BT: entropy of the distribution each token was drawn from, in nats; 0 on padding.
         truncated_B: True where the response reached the limit without an end token.
-        texts: the responses as text, without their end token.
+        texts: the responses as text, without their end token, but with a ``<think>`` that the
+            prompt's chat template has opened for them.
     """
 
     prompts: list[list[int]]
@@ -60,6 +62,11 @@ class Rollout:
     def lengths_B(self) -> Tensor:
         """Response length of each sample in tokens."""
         return self.mask_BT.sum(dim=1)
+
+    def token_ids(self) -> list[list[int]]:
+        """Each response's tokens, without padding."""
+        rows = zip(self.tokens_BT.tolist(), self.lengths_B.tolist(), strict=True)
+        return [tokens[:length] for tokens, length in rows]
 
 
 class Read(NamedTuple):
@@ -115,16 +122,23 @@ def sample(
     max_new_tokens: int = 64,
     temperature: float = 1.0,
     generator: torch.Generator | None = None,
+    template: dict | None = None,
 ) -> Rollout:
     """Sample ``samples_per_prompt`` responses to each prompt; those of one prompt are neighbours.
 
     A row leaves the batch with its end token, so that short responses do not pay for long ones.
 
+    Args:
+        template: further arguments of the chat template.
+
     Raises:
-        ValueError: as `encode_prompts`; a temperature that is not above 0.
+        ValueError: as `encode_prompts`; a number that is not above 0.
+        FloatingPointError: the model's log-probs are not finite.
     """
-    window = getattr(model.config, "max_position_embeddings", 1 << 30)
-    encoded = encode_prompts(tokenizer, prompts, limit=window - max_new_tokens)
+    number("samples_per_prompt", samples_per_prompt, 1, whole=True)
+    number("max_new_tokens", max_new_tokens, 1, whole=True)
+    window = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+    encoded = encode_prompts(tokenizer, prompts, window - max_new_tokens, template)
     encoded = [prompt for prompt in encoded for _ in range(samples_per_prompt)]
     end_ids = torch.tensor(end_token_ids(model, tokenizer), device=model.device)
     forward = logits_of(model)
@@ -163,12 +177,15 @@ def sample(
                 input_ids=chosen, attention_mask=seen, position_ids=position, past_key_values=cache
             )
 
+    if not log_probs_BT.isfinite().all():
+        raise FloatingPointError(
+            f"{type(model).__name__} gives log-probs that are NaN or infinite: its weights are "
+            f"damaged, or its products too large for their dtype"
+        )
     length = int(lengths_B.max())
     mask_BT = (torch.arange(length, device=model.device) < lengths_B.unsqueeze(1)).long()
-    # The end token is no text. Any other special token stays visible: if decoding dropped them,
-    # "8<|im_start|>9" would be paid as 89.
-    written_B = lengths_B - (~truncated_B).long()
-    rows = zip(tokens_BT.tolist(), written_B.tolist(), strict=True)
+    written_B = lengths_B - (~truncated_B).long()  # the end token is no text
+    rows = zip(encoded, tokens_BT.tolist(), written_B.tolist(), strict=True)
     return Rollout(
         prompts=encoded,
         tokens_BT=tokens_BT[:, :length],
@@ -176,7 +193,7 @@ def sample(
         log_probs_BT=log_probs_BT[:, :length],
         entropy_BT=entropy_BT[:, :length],
         truncated_B=truncated_B,
-        texts=tokenizer.batch_decode([row[:n] for row, n in rows]),
+        texts=[decode(tokenizer, prompt, tokens[:n]) for prompt, tokens, n in rows],
     )
 
 
@@ -218,12 +235,33 @@ def score(
     return log_probs, entropy(logits, temperature) if with_entropy else None
 
 
+@torch.no_grad()
+def disagreement(model: Model, rollout: Rollout, temperature: float = 1.0, rows: int = 4) -> float:
+    """How far sampled log-probs are from scored ones and from a plain forward pass, in nats.
+
+    The largest of the means over a sample's tokens, of the first ``rows`` samples: about 1e-6 in
+    float32, 0.01 in bfloat16. More means that the model reads a text in another way when it reads
+    it in parts: a cache that is not the whole of its memory, dropout, positions of its own.
+    """
+    largest = 0.0
+    part = rollout.select(torch.arange(min(rows, len(rollout)), device=rollout.tokens_BT.device))
+    scored_BT, _ = score(model, part, temperature)
+    for i, (prompt, response) in enumerate(zip(part.prompts, part.token_ids(), strict=True)):
+        tokens = torch.tensor([prompt + response], device=model.device)
+        logits = model(input_ids=tokens, use_cache=False).logits[:, len(prompt) - 1 : -1]
+        plain = token_log_probs(logits, tokens[:, len(prompt) :], temperature)[0]
+        for log_probs in (part.log_probs_BT[i], scored_BT[i]):
+            gap = (log_probs[: len(response)] - plain).abs().mean().item()
+            largest = gap if gap != gap else max(largest, gap)  # NaN is the largest of all
+    return largest
+
+
 def micro_batches(rollout: Rollout, rows: Sequence[int], max_tokens: int) -> list[Tensor]:
     """Split ``rows`` into parts of similar length, of at most ``max_tokens`` tokens if they can."""
     lengths = rollout.lengths_B[list(rows)].tolist()
     prompts = [tuple(rollout.prompts[row]) for row in rows]
-    parts = cheapest_parts(lengths, prompts, max_tokens)
     device = rollout.tokens_BT.device
+    parts = cheapest_parts(lengths, prompts, max_tokens, pass_cost(device.type))
     return [torch.tensor([rows[i] for i in part], device=device) for part in parts]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -20,22 +21,41 @@ from .losses import (
     token_weights,
     weighted_sum,
 )
-from .models import TINY_QWEN, Model, Tokenizer, frozen_copy, load_policy
-from .rollout import Rollout, micro_batches, sample, score
-from .support.measure import peak_memory_mb, uninterrupted, wilson_interval
-from .support.requirements import require
+from .machine import threads
+from .machine.device import peak_memory_mb
+from .machine.interrupt import uninterrupted
+from .models import (
+    SUPPORTED,
+    TINY_QWEN,
+    Model,
+    Tokenizer,
+    frozen_copy,
+    load_model,
+    load_policy,
+    require_vocabulary,
+)
+from .rollout import Rollout, disagreement, micro_batches, sample, score
+from .support.measure import wilson_interval
+from .support.requirements import number, require, require_types
 from .support.resume import Resumable
-from .support.rewards import call_reward, prompt_of
+from .support.rewards import Reward, call_reward, checked_dataset, prompt_of, reward_functions
 from .support.step_log import StepLog
-from .tasks import Record, get_task, has_thought
+from .tasks import MOST_PROBLEMS, Record, get_task, has_thought
+
+SILENT_STEPS = 5  # in a row without anything to learn: then a line says so
+MANY = 100_000  # prompts of a step, tokens of a response: more is a slip
 
 
 class TrainingDivergedError(RuntimeError):
-    """The loss or the gradient became NaN or infinite; ``metrics`` holds the step's metrics."""
+    """Something became NaN or infinite; ``metrics`` holds the step's metrics."""
 
     def __init__(self, message: str, metrics: dict):
         super().__init__(message)
         self.metrics = metrics
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C, after the step that was running: the trainer can go on."""
 
 
 @dataclass
@@ -45,18 +65,30 @@ class TrainerConfig:
     Attributes:
         model_name: folder or hub id of the policy.
         task: name in `tasks.TASKS`; gives prompts and reward unless the trainer is handed others.
+        instructions: begin each of the task's prompts with a system message that explains it.
+        chat_template_kwargs: further arguments of the chat template, as in TRL.
+        reward_weights: of several reward functions, as in TRL; None: 1 each.
+        device: None takes the best one.
+        threads: None measures which number is best now; the number stays the run's.
         autocast: run the models' products in bfloat16; log-probs stay float32. For CUDA.
         prompts_per_step: distinct prompts of a step.
         micro_batch_tokens: tokens per forward and backward pass; changes memory, not results.
-        aggregation: how token losses become one number, see `losses.aggregate`.
+        aggregation: how token losses become one number, see `losses.aggregate`. The GRPO paper
+            takes "sequence", but under it even a constant added to all rewards pulls on the length.
         kl_coef: weight of the KL penalty to the frozen start policy; 0 needs no reference.
+        kl_in_reward: subtract it from the reward, with k1, whose gradient there is exactly that of
+            KL(policy || reference); else `kl_estimator` of it is a term of the loss.
         entropy_coef: weight of an entropy bonus.
     """
 
     model_name: str = str(TINY_QWEN)
     task: str = "chain-sums"
+    instructions: bool = False
+    chat_template_kwargs: dict | None = None
+    reward_weights: tuple[float, ...] | None = None
     seed: int = 0
     device: str | None = None
+    threads: int | None = None
     autocast: bool = False
     prompts_per_step: int = 32
     max_new_tokens: int = 64
@@ -67,17 +99,24 @@ class TrainerConfig:
     clip_low: float = 0.2
     clip_high: float = 0.2
     kl_coef: float = 0.0
+    kl_in_reward: bool = False
     kl_estimator: str = "k3"
     entropy_coef: float = 0.0
-    aggregation: str = "sequence"
+    aggregation: str = "token"
     train_problems: int = 20_000
 
     def __post_init__(self):
+        require_types(self)
         get_task(self.task)
         require(self, "one of", kl_estimator=KL_ESTIMATORS, aggregation=AGGREGATIONS)
-        require(self, "at least", prompts_per_step=1, max_new_tokens=1)
-        require(self, "at least", micro_batch_tokens=1, train_problems=1)
+        require(self, "between", prompts_per_step=(1, MANY), max_new_tokens=(1, MANY))
+        require(self, "between", train_problems=(1, MOST_PROBLEMS), seed=(0, 2**63 - 1))
+        require(self, "between", clip_low=(0, 1), clip_high=(0, 1e9), kl_coef=(0, 1e6))
+        require(self, "between", entropy_coef=(-1e6, 1e6), micro_batch_tokens=(1, 2**40))
         require(self, "above", temperature=0, learning_rate=0, max_grad_norm=0)
+        require(self, "at most", temperature=1e3, learning_rate=1)
+        if self.threads is not None:
+            require(self, "between", threads=(1, 1024))
         if self.train_problems < self.prompts_per_step:
             raise ValueError(
                 f"train_problems={self.train_problems} is less than one step's "
@@ -111,10 +150,14 @@ class Trainer(Resumable):
 
     Args:
         config: the algorithm's configuration.
-        reward: ``reward(completions, **columns) -> list[float]``, TRL's signature, or a
-            `RewardModel`; None takes the task's.
+        reward: ``reward(completions, **columns) -> list[float]``, TRL's signature, a `RewardModel`,
+            or a list of them; None takes the task's. See `support.rewards`.
         dataset: records with a ``prompt`` and the reward's columns; None takes the task's.
         model, tokenizer: the policy; None loads ``config.model_name``.
+        eval_dataset: what `evaluate` asks; None takes the task's held-out problems.
+
+    Raises:
+        ValueError: what was handed over does not fit; the message says what was seen.
     """
 
     config_class = TrainerConfig
@@ -123,17 +166,25 @@ class Trainer(Resumable):
     def __init__(
         self,
         config: TrainerConfig | None = None,
-        reward: Callable[..., list[float]] | None = None,
+        reward: Reward | Sequence[Reward] | None = None,
         dataset: Sequence[Record] | None = None,
         model: Model | None = None,
         tokenizer: Tokenizer | None = None,
+        eval_dataset: Sequence[Record] | None = None,
     ):
-        self.config = config or self.config_class()
-        task = get_task(self.config.task)
-        self.reward = reward or task.reward
-        self.dataset = dataset
-        if dataset is None:
-            self.dataset = task.dataset(self.config.train_problems, self.config.seed)
+        self.config = self.config_class() if config is None else config
+        if not isinstance(self.config, self.config_class):
+            raise ValueError(
+                f"{type(self).__name__} needs a {self.config_class.__name__}, got {self.config!r}"
+            )
+        self.task = get_task(self.config.task)
+        self.reward = self.task.reward if reward is None else reward
+        functions, weights = reward_functions(self.reward), self.config.reward_weights
+        if weights is not None and len(weights) != len(functions):
+            raise ValueError(f"{len(weights)} reward_weights for {len(functions)} reward functions")
+        self.own_data = dataset is not None
+        self.dataset = checked_dataset(dataset if self.own_data else self.problems())
+        self.eval_dataset = None if eval_dataset is None else checked_dataset(eval_dataset)
         if len(self.dataset) < self.config.prompts_per_step:
             raise ValueError(
                 f"the dataset has {len(self.dataset)} prompts, fewer than one step's "
@@ -143,15 +194,34 @@ class Trainer(Resumable):
             raise ValueError("give model and tokenizer together, or neither")
         if model is None:
             model, tokenizer = load_policy(self.config.model_name, self.config.device)
-        self.policy, self.tokenizer = model, tokenizer
+        require_vocabulary(model, tokenizer)
+        if getattr(model, "is_activation_checkpointing", False):
+            raise ValueError(
+                "gradient checkpointing works in train mode only, where sampled and scored "
+                "log-probs differ: call model.gradient_checkpointing_disable(), and take a smaller "
+                "micro_batch_tokens to save memory"
+            )
+        self.policy, self.tokenizer = model.eval(), tokenizer
         self.reference = frozen_copy(model) if self.config.kl_coef else None
         self.policy_optimizer = self.make_optimizer(model, self.config.learning_rate)
         self.generator = torch.Generator(model.device).manual_seed(self.config.seed)
         self.history: list[dict] = []
         self.step = 0
+        self.threads: int | None = self.config.threads
+        self._checked, self._silent_steps = False, 0
+        self._pace: threads.Pace | None = None
+        self._training = Lock()
         self._seconds: dict[str, float] = defaultdict(float)
         self._sums: dict[str, float] = defaultdict(float)
         self._order: list[int] = []
+        self.new_run()
+
+    def problems(self, held_out: bool = False, size: int | None = None, seed: int | None = None):
+        """The task's problems, asked as the configuration says; None takes its size and seed."""
+        config = self.config
+        size = config.train_problems if size is None else size
+        seed = config.seed if seed is None else seed
+        return self.task.dataset(size, seed, held_out, config.instructions)
 
     # ------------------------------------------------------------------ what a trainer trains
 
@@ -163,8 +233,7 @@ class Trainer(Resumable):
     def restore_models(self, checkpoint: Path) -> None:
         """Load what the policy's folder does not hold."""
         if self.reference is not None:
-            reference, _ = load_policy(checkpoint / "reference", self.policy.device)
-            self.reference = frozen_copy(reference)
+            self.reference = frozen_copy(load_model(checkpoint / "reference", self.policy.device))
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Every optimiser, by the role of the model it trains."""
@@ -179,26 +248,46 @@ class Trainer(Resumable):
 
     def sample_responses(self, batch_prompts: Sequence, samples_per_prompt: int) -> Rollout:
         """Sample responses to records or prompts; those of one prompt are neighbours."""
+        config = self.config
         with self.clock("generate"), self.autocast():
-            return sample(
+            rollout = sample(
                 self.policy,
                 self.tokenizer,
                 [prompt_of(record) for record in batch_prompts],
                 samples_per_prompt,
-                self.config.max_new_tokens,
-                self.config.temperature,
+                config.max_new_tokens,
+                config.temperature,
                 self.generator,
+                config.chat_template_kwargs,
+            )
+            if not self._checked:
+                self.check_model(rollout)
+                self._checked = True
+        return rollout
+
+    def check_model(self, rollout: Rollout) -> None:
+        """Refuse a policy whose log-probs depend on how it reads; done on the first batch.
+
+        Raises:
+            ValueError: sampled, scored and plainly computed log-probs differ.
+        """
+        gap = disagreement(self.policy, rollout, self.config.temperature)
+        exact = self.policy.dtype == torch.float32 and not self.config.autocast
+        if not gap < (1e-3 if exact else 0.1):
+            kind = type(self.policy).__name__
+            raise ValueError(
+                f"{kind} cannot be trained here: the log-probs of its own samples differ by "
+                f"{gap:.3g} nats a token from those of a plain forward pass, so every ratio would "
+                f"be wrong. Either it keeps more in mind than keys and values, or it is damaged. "
+                f"Known to work: {', '.join(SUPPORTED)}"
             )
 
     def compute_rewards(self, batch_prompts: Sequence, rollout: Rollout) -> Tensor:
-        """Ask the reward function, [B].
-
-        Raises:
-            RuntimeError: it raised; the message quotes prompt and completion.
-            ValueError: it returned the wrong number of rewards, or one that is not finite.
-        """
+        """Ask the reward functions, [B]; NaN where none applies. Errors: `call_reward`."""
         with self.clock("reward"):
-            return call_reward(self.reward, batch_prompts, rollout).to(self.policy.device)
+            weights = self.config.reward_weights
+            rewards_B = call_reward(self.reward, batch_prompts, rollout, weights, self.step)
+            return rewards_B.to(self.policy.device)
 
     def compute_log_probs(
         self, rollout: Rollout, model: Model | None = None
@@ -213,21 +302,20 @@ class Trainer(Resumable):
     ) -> Tensor:
         """Clipped surrogate - entropy_coef * entropy + kl_coef * KL, of a (micro-)batch."""
         config, mask = self.config, batch.rollout.mask_BT
-        old_log_probs = batch.rollout.log_probs_BT
-        loss = self.total("policy_loss", self.surrogate(batch, log_probs), batch)
+        surrogate = self.surrogate(batch, log_probs)
+        loss = self.total("policy_loss", surrogate, batch)
         if entropy is not None:
             loss = loss - config.entropy_coef * self.total("entropy_loss", entropy, batch)
         if batch.ref_log_probs is not None:
             kl = kl_penalty(log_probs, batch.ref_log_probs, config.kl_estimator)
             loss = loss + config.kl_coef * self.total("kl_loss", kl, batch)
+            self.count("kl", kl, mask)
 
-        with torch.no_grad():
-            ratio = torch.exp(log_probs - old_log_probs)
-            too_high = (ratio > 1 + config.clip_high) & (batch.advantages > 0)
-            too_low = (ratio < 1 - config.clip_low) & (batch.advantages < 0)
-            self._sums["clipped"] += float(((too_high | too_low) * mask).sum())
-            self._sums["distance"] += float(((log_probs - old_log_probs).abs() * mask).sum())
-            self._sums["tokens"] += float(mask.sum())
+        # The surrogate itself tells which tokens it gives no gradient, whatever its ratio and clip.
+        (pull,) = torch.autograd.grad(surrogate.sum(), log_probs, retain_graph=True)
+        self.count("clipped", ((pull == 0) & (batch.advantages != 0)).float(), mask)
+        self.count("distance", (log_probs - batch.rollout.log_probs_BT).abs(), mask)
+        self.count("tokens", torch.ones_like(log_probs), mask)
         return loss
 
     def surrogate(self, batch: Batch, log_probs: Tensor) -> Tensor:
@@ -243,15 +331,26 @@ class Trainer(Resumable):
         self._sums[name] += total.item()
         return total
 
+    def count(self, name: str, per_token: Tensor, mask_BT: Tensor) -> None:
+        """Add up a figure over tokens for the metrics, whatever their weights in the loss."""
+        self._sums[name] += per_token.detach().masked_fill(mask_BT == 0, 0).sum().item()
+
     def weights(self, rollout: Rollout) -> Tensor:
         """What each token weighs in the loss of the whole batch, [B, T]."""
         return token_weights(rollout.mask_BT, self.config.aggregation, self.config.max_new_tokens)
 
-    def reference_log_probs(self, rollout: Rollout) -> Tensor | None:
-        """Log-probs of the responses under the frozen start policy; None if no KL is wanted."""
+    def reference_log_probs(self, rollout: Rollout) -> tuple[Tensor | None, Tensor | None]:
+        """What the frozen start policy says: log-probs for the KL in the loss, and what the KL in
+        the reward costs each token; each [B, T], and None where it is not wanted."""
         if self.reference is None:
-            return None
-        return self.in_parts(rollout, lambda part: self.compute_log_probs(part, self.reference)[0])
+            return None, None
+        log_probs = self.in_parts(
+            rollout, lambda part: self.compute_log_probs(part, self.reference)[0]
+        )
+        if not self.config.kl_in_reward:
+            return log_probs, None
+        kl = kl_penalty(rollout.log_probs_BT, log_probs, "k1") * rollout.mask_BT
+        return None, self.config.kl_coef * kl
 
     @torch.no_grad()
     def in_parts(self, rollout: Rollout, compute: Callable[[Rollout], Tensor]) -> Tensor:
@@ -270,15 +369,20 @@ class Trainer(Resumable):
         """One optimiser step an epoch on the whole batch, its gradient summed over micro-batches.
 
         Samples without advantage, hence without gradient, are left out where nothing else in the
-        loss needs them; a batch of nothing else makes no step.
+        loss needs them. A policy that has nothing to learn from makes no step: Adam would make one
+        of its memory alone.
 
         Raises:
-            TrainingDivergedError: loss or gradient is NaN or infinite; that epoch makes no step.
+            TrainingDivergedError: loss or gradient is NaN or infinite, and that epoch makes no
+                step; or the step has made a weight so.
         """
         config, rollout = self.config, batch.rollout
-        rows = list(range(len(rollout)))
-        if not (config.kl_coef or config.entropy_coef or batch.returns is not None):
-            rows = (batch.advantages * rollout.mask_BT).any(dim=1).nonzero().flatten().tolist()
+        teaches_B = (batch.advantages * rollout.mask_BT).any(dim=1)
+        if config.entropy_coef or batch.ref_log_probs is not None:
+            teaches_B = torch.ones_like(teaches_B)
+        critic_learns = batch.returns is not None
+        rows = torch.ones_like(teaches_B) if critic_learns else teaches_B
+        rows = rows.nonzero().flatten().tolist()
         parts = micro_batches(rollout, rows, config.micro_batch_tokens)
         self._sums.clear()
         norms: dict[str, float] = defaultdict(float)
@@ -287,37 +391,46 @@ class Trainer(Resumable):
             for epoch in range(epochs if parts else 0):
                 for part in parts:
                     self.compute_loss(batch.select(part)).backward()
+                if not teaches_B.any():
+                    self.policy.zero_grad()
                 if epoch == 0:
                     distance = self._sums["distance"] / self._sums["tokens"]
                 for role in self.optimizers():
                     parameters = self.models()[role].parameters()
                     norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
                     norms[role] += norm.item() / epochs
-                totals = [*self._sums.values(), *norms.values()]
-                if not all(math.isfinite(value) for value in totals):
-                    self.zero_grad()
-                    metrics = {"step": self.step + 1, **self._sums, **norms}
-                    raise TrainingDivergedError(
-                        f"loss or gradient is not finite in step {self.step + 1}: {metrics}. The "
-                        f"weights are those before this epoch's step; a smaller learning_rate "
-                        f"(now {config.learning_rate}) is the first thing to try",
-                        metrics,
-                    )
+                self.require_finite([*self._sums.values(), *norms.values()], norms)
                 for optimizer in self.optimizers().values():
                     optimizer.step()
                 self.zero_grad()
+            models = self.models().values()
+            weights = torch.stack([p.detach().sum() for m in models for p in m.parameters()])
+            self.require_finite(weights.tolist(), norms)
+        tokens = max(self._sums["tokens"], 1)
         metrics = {
             "policy_loss": self._sums["policy_loss"] / epochs,
-            "clip_fraction": self._sums["clipped"] / max(self._sums["tokens"], 1),
+            "clip_fraction": self._sums["clipped"] / tokens,
             "log_prob_distance": distance,
             "grad_norm": norms["policy"],
         }
         if batch.ref_log_probs is not None:
-            metrics["kl"] = self._sums["kl_loss"] / epochs
-        if batch.returns is not None:
-            metrics["value_loss"] = self._sums["value_loss"] / epochs
+            metrics["kl"] = self._sums["kl"] / tokens
+        if critic_learns:
+            metrics["value_loss"] = self._sums["value_error"] / tokens
             metrics["value_grad_norm"] = norms["critic"]
         return metrics
+
+    def require_finite(self, values: Sequence[float], norms: dict[str, float]) -> None:
+        """Stop the training where a loss, a gradient or a weight is NaN or infinite."""
+        if all(map(math.isfinite, values)):
+            return
+        self.zero_grad()
+        metrics = {"step": self.step + 1, **self._sums, **norms}
+        raise TrainingDivergedError(
+            f"loss, gradient or weights are not finite in step {self.step + 1}: {metrics}. "
+            f"A smaller learning_rate (now {self.config.learning_rate}) is the first thing to try",
+            metrics,
+        )
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -326,9 +439,11 @@ class Trainer(Resumable):
 
     def rollout_metrics(self, rollout: Rollout, rewards_B: Tensor) -> dict[str, float]:
         """What can be said before the update."""
-        tokens = rollout.mask_BT.sum()
+        tokens, paid = rollout.mask_BT.sum(), rewards_B[rewards_B.isfinite()]
+        self._example = rollout.texts[0]
         return {
-            "reward_mean": rewards_B.mean().item(),
+            "reward_mean": paid.mean().item() if len(paid) else 0.0,
+            "reward_std": paid.std(correction=0).item() if len(paid) else 0.0,
             "think_share": sum(map(has_thought, rollout.texts)) / len(rollout),
             "length_mean": rollout.lengths_B.float().mean().item(),
             "truncated_share": rollout.truncated_B.float().mean().item(),
@@ -345,12 +460,12 @@ class Trainer(Resumable):
 
     def next_prompts(self) -> list[Record]:
         """The records of the next step: the data set in a new order each time it is used up."""
-        number = self.config.prompts_per_step
-        epoch, position = divmod(self.step, len(self.dataset) // number)
+        size = self.config.prompts_per_step
+        epoch, position = divmod(self.step, len(self.dataset) // size)
         if position == 0 or not self._order:  # a new epoch, or a trainer that was just loaded
             self._order = list(range(len(self.dataset)))
             random.Random(f"order/{self.config.seed}/{epoch}").shuffle(self._order)
-        rows = self._order[position * number : (position + 1) * number]
+        rows = self._order[position * size : (position + 1) * size]
         return [self.dataset[row] for row in rows]
 
     def train(
@@ -364,71 +479,143 @@ class Trainer(Resumable):
     ) -> list[dict]:
         """Train until ``steps`` more steps are done or ``seconds`` of training have passed.
 
-        Ctrl-C, or interrupting the notebook's kernel, stops after the running step; the trainer
-        goes on from there at the next call.
-
         Args:
             folder: where ``log.jsonl``, a line a step, and the checkpoints go; None writes nothing.
+                It belongs to this run alone.
             save_every, evaluate_every: in steps, counted from the start of the training; None: not.
             on_step: called with each step's metrics, in place of the progress bar.
 
         Returns:
             The history of all steps so far.
+
+        Raises:
+            TrainingInterrupted: Ctrl-C, or the notebook's kernel was interrupted. The step that
+                was running is done, a checkpoint written if there is a folder, and the next call
+                goes on.
+            TrainingDivergedError: something is NaN or infinite.
+            ValueError: a bad argument, the folder cannot be this run's, or it trains already.
         """
-        title = type(self).__name__.removesuffix("Trainer")
-        log = StepLog(self.history, folder, title, steps, on_step)
-        if evaluate_every and not self.history:
-            start = dict.fromkeys(("step", "samples", "train_seconds", "cpu_seconds"), 0)
-            log.write(start | self.evaluate())
-        last = self.step + steps
-        with log, uninterrupted() as interrupted:
-            while self.step < last and not interrupted():
-                start, cpu = time.perf_counter(), time.process_time()
-                self._seconds = defaultdict(float)
-                metrics = self.train_step(self.next_prompts())
-                took, worked = time.perf_counter() - start, time.process_time() - cpu
-                before = defaultdict(int, self.history[-1] if self.history else {})
-                self.step += 1
-                row = {
-                    "step": self.step,
-                    "samples": before["samples"] + metrics.pop("sampled"),
-                    "tokens_per_second": metrics.pop("tokens") / took,
-                    **metrics,
-                    "peak_memory_mb": peak_memory_mb(self.policy.device),
-                    "train_seconds": before["train_seconds"] + took,
-                    "cpu_seconds": before["cpu_seconds"] + worked,
-                    **{f"seconds_{phase}": s for phase, s in self._seconds.items()},
-                }
-                if evaluate_every and self.step % evaluate_every == 0:
-                    row |= self.evaluate()
-                log.write(row)
-                log.show(row)
-                if folder is not None and save_every and self.step % save_every == 0:
+        number("steps", steps, 0, whole=True)
+        for name, every in {"save_every": save_every, "evaluate_every": evaluate_every}.items():
+            if every is not None:
+                number(name, every, 1, whole=True)
+        if seconds is not None:
+            number("seconds", seconds, 0, above=True)
+        if not self._training.acquire(blocking=False):
+            raise ValueError("this trainer is training already: wait for it, or make another")
+        try:
+            title, interrupted = type(self).__name__.removesuffix("Trainer"), False
+            with (
+                self.in_folder(folder) as held,
+                StepLog(self.history, held and held.path, title, steps, on_step) as log,
+            ):
+                self.prepare(log)
+                if held is not None and save_every and not self.history:
                     self.save(folder)
-                if seconds is not None and row["train_seconds"] >= seconds:
-                    break
+                if evaluate_every and not self.history:
+                    start = dict.fromkeys(("step", "samples", "train_seconds", "cpu_seconds"), 0)
+                    log.write(start | self.evaluate())
+                with uninterrupted() as broken_off:
+                    last = self.step + steps
+                    while self.step < last and not broken_off():
+                        row = self.timed_step(log)
+                        if evaluate_every and self.step % evaluate_every == 0:
+                            row |= self.evaluate()
+                        log.write(row)
+                        log.show(row)
+                        if held is not None and save_every and self.step % save_every == 0:
+                            self.save(folder)
+                        if seconds is not None and row["train_seconds"] >= seconds:
+                            break
+                    interrupted = broken_off()
+                if interrupted:
+                    where = "" if held is None else f", saved in {self.save(folder)}"
+                    raise TrainingInterrupted(
+                        f"interrupted after step {self.step}{where}; train again to go on"
+                    )
+        finally:
+            self._training.release()
         return self.history
+
+    def prepare(self, log: StepLog) -> None:
+        """Before the first step: models in eval mode, and as many threads as are best now."""
+        for model in self.models().values():
+            model.eval()
+        if self._pace is None:
+            choice = threads.choose(self.threads)
+            self.threads, self._pace = choice.number, threads.Pace()
+            log.say(f"{self.policy.device}, {choice}")
+        torch.set_num_threads(self.threads)
+
+    def timed_step(self, log: StepLog) -> dict:
+        """A training step, and its row in the history."""
+        start, cpu = time.perf_counter(), time.process_time()
+        self._seconds = defaultdict(float)
+        try:
+            metrics = self.train_step(self.next_prompts())
+        except FloatingPointError as error:
+            message = f"step {self.step + 1}: {error}"
+            raise TrainingDivergedError(message, {"step": self.step + 1}) from error
+        took, worked = time.perf_counter() - start, time.process_time() - cpu
+        before = defaultdict(int, self.history[-1] if self.history else {})
+        self.step += 1
+        silent = metrics.get("silent_group_share", float(metrics["reward_std"] == 0)) == 1
+        self._silent_steps = self._silent_steps + 1 if silent else 0
+        if self._silent_steps == SILENT_STEPS:
+            log.say(
+                f"step {self.step}: for {SILENT_STEPS} steps all responses to a prompt were paid "
+                f"the same, {metrics['reward_mean']:.3g} on average: there is nothing to learn "
+                f"from. Does the model know what is asked for? One response was "
+                f"{self._example[:200]!r}. Instructions, an easier task or a better model may help"
+            )
+        remark = self._pace.remark(self.step, took, worked, metrics["tokens"])
+        if remark is not None:
+            log.say(remark)
+        return {
+            "step": self.step,
+            "samples": before["samples"] + metrics.pop("sampled"),
+            "tokens_per_second": metrics.pop("tokens") / took,
+            **metrics,
+            "peak_memory_mb": peak_memory_mb(self.policy.device),
+            "train_seconds": before["train_seconds"] + took,
+            "cpu_seconds": before["cpu_seconds"] + worked,
+            **{f"seconds_{phase}": s for phase, s in self._seconds.items()},
+        }
 
     def evaluate(
         self, problems: Sequence[Record] | None = None, size: int = 500, seed: int = 0
     ) -> dict[str, float]:
-        """Measure on held-out problems, sampled as in training; leaves the training untouched.
+        """Measure on held-out problems, asked as in training; leaves the training untouched.
 
         The task's own problems are judged by its verifier, whatever pays in training.
+
+        Raises:
+            ValueError: there are no problems, or the data set is not the task's and no other
+                problems were given.
         """
-        reward = self.reward
+        problems, reward = self.eval_dataset if problems is None else problems, self.reward
+        full_reward, weights = 1.0, self.config.reward_weights
         if problems is None:
-            task = get_task(self.config.task)
-            problems, reward = task.dataset(size, seed, held_out=True), task.reward
+            if self.own_data:
+                raise ValueError(
+                    "this trainer has a data set of its own: say what to measure on, with "
+                    "eval_dataset=... when it is made, or evaluate(problems)"
+                )
+            problems, reward, weights = self.problems(True, size, seed), self.task.reward, None
+            full_reward = self.task.full_reward
+        config = self.config
         with self.autocast():
             return evaluate(
                 self.policy,
                 self.tokenizer,
                 problems,
                 reward,
-                self.config.max_new_tokens,
-                self.config.temperature,
+                config.max_new_tokens,
+                config.temperature,
                 seed,
+                full_reward,
+                weights,
+                config.chat_template_kwargs,
             )
 
     @contextmanager
@@ -450,31 +637,45 @@ def evaluate(
     model: Model,
     tokenizer: Tokenizer,
     problems: Sequence[Record],
-    reward: Callable[..., list[float]],
+    reward: Reward | Sequence[Reward],
     max_new_tokens: int = 64,
     temperature: float = 1.0,
     seed: int = 0,
+    full_reward: float = 1.0,
+    reward_weights: Sequence[float] | None = None,
+    template: dict | None = None,
 ) -> dict[str, float]:
-    """One sample per problem: the share of full rewards with its interval, thinking, length."""
+    """One sample per problem: the share of right answers with its interval, thinking, length.
+
+    Args:
+        full_reward: an answer is right if it is paid so much, up to rounding, or more.
+
+    Raises:
+        ValueError: there are no problems, or they are no records.
+        FloatingPointError: the model's log-probs are not finite.
+    """
+    if len(checked_dataset(problems)) == 0:
+        raise ValueError("there are no problems to measure on")
     generator = torch.Generator(model.device).manual_seed(seed)
+    model.eval()
     rewards, thoughts, length = [], 0, 0.0
     for start in range(0, len(problems), 250):
-        chunk = problems[start : start + 250]
+        chunk = [problems[i] for i in range(start, min(start + 250, len(problems)))]
         prompts = [prompt_of(record) for record in chunk]
         rollout = sample(
-            model, tokenizer, prompts, 1, max_new_tokens, temperature, generator=generator
+            model, tokenizer, prompts, 1, max_new_tokens, temperature, generator, template
         )
-        rewards += call_reward(reward, chunk, rollout).tolist()
+        rewards += call_reward(reward, chunk, rollout, reward_weights).tolist()
         thoughts += sum(map(has_thought, rollout.texts))
         length += float(rollout.mask_BT.sum())
-    number = len(problems)
-    right = sum(value == 1.0 for value in rewards)
-    low, high = wilson_interval(right, number)
+    scored = [value for value in rewards if value == value]
+    right = sum(value >= full_reward - 1e-6 for value in scored)
+    low, high = wilson_interval(right, len(problems))
     return {
-        "eval_accuracy": right / number,
+        "eval_accuracy": right / len(problems),
         "eval_low": low,
         "eval_high": high,
-        "eval_reward": sum(rewards) / number,
-        "eval_think_share": thoughts / number,
-        "eval_length": length / number,
+        "eval_reward": sum(scored) / max(len(scored), 1),
+        "eval_think_share": thoughts / len(problems),
+        "eval_length": length / len(problems),
     }

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from grpo_mini.grpo import GRPOConfig, GRPOTrainer
+from grpo_mini.machine import threads
 from grpo_mini.models import load_policy
 from grpo_mini.ppo import PPOConfig, PPOTrainer
 
@@ -32,14 +33,20 @@ def algorithm(request) -> str:
 def small_trainer():
     """Make a small trainer: ``small_trainer("grpo", kl_coef=0.1)``."""
 
-    def make(algorithm: str = "grpo", reward=None, dataset=None, **options):
+    def make(algorithm: str = "grpo", reward=None, dataset=None, model=None, **options):
         trainer_class, config_class, defaults = SMALL[algorithm]
         defaults = defaults | {"max_new_tokens": 16, "train_problems": 64, "device": "cpu"}
-        return trainer_class(config_class(**defaults | options), reward, dataset)
+        return trainer_class(config_class(**defaults | options), reward, dataset, *model or ())
 
     return make
 
 
+# Chosen once for the state of the machine, and the same for every process that a test starts:
+# runs that are compared to the last digit need the same number.
+THREADS = threads.choose().number
+os.environ["OMP_NUM_THREADS"] = str(THREADS)
+
+
 @pytest.fixture(autouse=True)
-def two_threads():
-    torch.set_num_threads(2)
+def same_threads():
+    torch.set_num_threads(THREADS)

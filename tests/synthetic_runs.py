@@ -33,19 +33,22 @@ def write(
 ) -> Path:
     """Write runs with these final accuracies, equal up to ``noise`` from seed to seed."""
     for name in only:
+        lines = []
         for label, setting in EXPERIMENTS[name].settings.items():
             for seed in range(seeds):
                 end = (ends or {}).get((name, label), 0.8)
-                write_run(folder, name, label, setting, seed, end, noise, **knobs)
+                lines.append(run(name, label, setting, seed, end, noise, **knobs))
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
     return folder
 
 
-def write_run(
-    folder: Path, name: str, label: str, setting, seed: int, end: float, noise: float,
+def run(
+    name: str, label: str, setting, seed: int, end: float, noise: float,
     start: float = 0.3, critic: float = 0.3, group: float = 0.4, offset: float = 0.0,
     half_way: float = 0.3, cheaper: float = 0.35, quiet: float | None = None,
     sag: float = 0.0,
-) -> None:  # fmt: skip
+) -> dict:  # fmt: skip
     """One run: accuracy climbs from ``start`` to ``end``, half of it by ``half_way`` of the steps.
 
     Args:
@@ -95,9 +98,7 @@ def write_run(
         right = [RIGHT[i % len(RIGHT)] for i in range(100)]
         header |= {"right": right, "samples_at_end": experiment.samples_at_end}
     columns = {n: [row.get(n) for row in rows] for n in dict.fromkeys(n for r in rows for n in r)}
-    path = folder / name / f"{label}-seed{seed}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"run": header, "history": columns}))
+    return {"run": header, "history": columns}
 
 
 def write_cost(folder: Path, saved: float = 0.35, resident: int = 1, shared: float = 0.02) -> Path:
@@ -107,6 +108,7 @@ def write_cost(folder: Path, saved: float = 0.35, resident: int = 1, shared: flo
         resident: frozen models besides the policy.
         shared: what it saves of the peak against a shared backbone.
     """
+    lines = []
     for model, million, size, tokens in (
         ("tiny", 1, 4, 16), ("tiny", 1, 8, 16), ("tiny", 1, 4, 64), ("qwen2-0.5b", 500, 4, 64),
     ):  # fmt: skip
@@ -119,9 +121,8 @@ def write_cost(folder: Path, saved: float = 0.35, resident: int = 1, shared: flo
             "ppo-shared": figures(number + 129, (1 + resident) * number + 129,
                                   (1 - saved) / (1 - shared)),
         }  # fmt: skip
-        path = folder / "cost" / f"{model}-G{size}-T{tokens}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(cell))
+        lines.append(json.dumps(cell) + "\n")
+    (folder / "cost.jsonl").write_text("".join(lines), encoding="utf-8")
     return folder
 
 

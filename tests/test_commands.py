@@ -8,7 +8,7 @@ from matplotlib.image import imread
 
 from grpo_mini.__main__ import main
 from grpo_mini.experiments.cost import SharedTrunkPPO
-from grpo_mini.support.record import read_run
+from grpo_mini.experiments.record import read_lines, read_runs
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,12 @@ def test_train_records_a_run(tmp_path, capsys):
     record = tmp_path / "run.jsonl"
     assert main(["train", "--steps", "1", "--prompts-per-step", "4", "--group-size", "2",
                  "--evaluate-every", "1", "--record", str(record)]) == 0  # fmt: skip
-    header, rows = read_run(record)
+    ((header, rows),) = read_runs(record)
     assert header["config"]["group_size"] == 2 and header["config"]["model_name"] == "tiny-qwen"
     assert [row["step"] for row in rows] == [0, 1]
-    record.write_text(record.read_text()[:-20])
+    record.write_text(record.read_text(encoding="utf-8")[:-20], encoding="utf-8")
     with pytest.raises(ValueError, match="cut short"):
-        read_run(record)
+        read_runs(record)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,7 @@ def test_demo_writes_a_table_and_a_picture(tmp_path, capsys):
     for label in ("right before", "right after", "trainable parameters", "peak memory", "update"):
         assert label in text
     assert imread(tmp_path / "demo.png").std() > 0.05, "the picture is blank"
-    samples = [read_run(tmp_path / f"{name}.jsonl")[1][-1]["samples"] for name in ("grpo", "ppo")]
-    assert samples == [512, 512]
+    assert [rows[-1]["samples"] for _, rows in read_runs(tmp_path / "demo.jsonl")] == [512, 512]
 
 
 def test_a_shared_backbone_reads_both_from_one_pass(small_trainer):
@@ -103,10 +102,12 @@ def test_a_shared_backbone_reads_both_from_one_pass(small_trainer):
 
 def test_the_ledger_keeps_the_cells_that_are_there(tmp_path, monkeypatch):
     monkeypatch.setattr("grpo_mini.experiments.cost.GRID", (("tiny", 4, (2, 4), (3,), 2),))
-    (tmp_path / "tiny-G4-T3.json").write_text("kept")
-    assert main(["cost", "--ledger", str(tmp_path)]) == 0
-    assert (tmp_path / "tiny-G4-T3.json").read_text() == "kept"
-    cell = json.loads((tmp_path / "tiny-G2-T3.json").read_text())
+    ledger = tmp_path / "cost.jsonl"
+    kept = {"run": {"model": "tiny", "group_size": 4, "max_new_tokens": 3}, "kept": True}
+    ledger.write_text(json.dumps(kept) + "\n", encoding="utf-8")
+    assert main(["cost", "--ledger", str(ledger)]) == 0
+    cell, other = read_lines(ledger)
+    assert other == kept
     assert cell["run"]["group_size"] == 2 and cell["run"]["commit"]
     grpo, ppo, shared = (cell[name] for name in ("grpo", "ppo", "ppo-shared"))
     assert shared["trainable parameters"] == grpo["trainable parameters"] + 129

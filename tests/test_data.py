@@ -10,16 +10,22 @@ import pytest
 
 from grpo_mini.experiments.cost import ALGORITHMS
 from grpo_mini.experiments.evidence import EXPERIMENTS
-from grpo_mini.support.record import read_run
+from grpo_mini.experiments.microscope import read_rollouts
+from grpo_mini.experiments.record import read_lines, read_runs
 from grpo_mini.tasks import TASKS, is_held_out
 
 DATA = Path(__file__).parent.parent / "data"
 ROW = re.compile(r"^\| `([^`]+)` \| `([0-9a-f]{64})` \| `([^`]+)` \|$", re.MULTILINE)
 LISTED = {name: (checksum, command) for name, checksum, command in
           ROW.findall((DATA / "README.md").read_text())}  # fmt: skip
-RUNS = sorted(p for p in (DATA / "runs").rglob("*.json*") if p.parent.name != "cost")
-OF_EXPERIMENTS = [p for p in RUNS if p.parent.name in EXPERIMENTS and p.suffix == ".json"]
-COST = sorted((DATA / "runs" / "cost").glob("*.json"))
+RUNS = DATA / "runs"
+RECORDED = [
+    pytest.param(header, rows, id=f"{path.stem}/{header.get('setting', header['algorithm'])}-{i}")
+    for path in sorted(RUNS.glob("*.jsonl"))
+    if path.stem not in ("cost", "microscope")
+    for i, (header, rows) in enumerate(read_runs(path))
+]
+OF_EXPERIMENTS = [one for one in RECORDED if one.id.split("/")[0] in EXPERIMENTS]
 
 
 def test_every_file_is_listed_and_nothing_else():
@@ -41,37 +47,54 @@ def test_problems_are_those_of_the_seed_and_held_out(name):
     assert all(is_held_out(record["prompt"][-1]["content"]) for record in records)
 
 
-@pytest.mark.parametrize("path", RUNS, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_a_recorded_run_says_what_made_it(path):
-    header, rows = read_run(path)
-    assert {"algorithm", "config", "command", "commit", "versions", "machine"} <= set(header)
+def made_by(header: dict) -> None:
+    """Everything that is needed to make it again."""
+    assert {"command", "commit", "versions", "machine"} <= set(header)
     assert not header["uncommitted_changes"], "made from code that nobody can check out"
-    steps = [row["step"] for row in rows]
-    if path.parent.name == "microscope":  # rollouts of some of the steps
-        assert steps == sorted(set(steps)) and all(row["groups"] for row in rows)
-    else:
-        assert steps == list(range(len(rows)))
 
 
-@pytest.mark.parametrize("path", OF_EXPERIMENTS, ids=lambda p: f"{p.parent.name}/{p.stem}")
-def test_a_run_of_an_experiment_is_one_of_its_settings_and_seeds(path):
-    name = path.parent.name
-    header, rows = read_run(path)
-    setting = EXPERIMENTS[name].settings[header["setting"]]
-    config = asdict(setting.trainer.config_class(**setting.options))
-    config |= {"seed": header["config"]["seed"], "model_name": "tiny-qwen", "device": "cpu"}
-    assert header["config"] == config
-    assert config["seed"] in EXPERIMENTS[name].seeds
-    steps = EXPERIMENTS[name].steps if setting.steps is None else setting.steps
-    assert rows[-1]["step"] == steps or "diverged" in header
+@pytest.mark.parametrize(("header", "rows"), RECORDED)
+def test_a_recorded_run_says_what_made_it(header, rows):
+    made_by(header)
+    assert {"algorithm", "config"} <= set(header)
+    assert [row["step"] for row in rows] == list(range(len(rows)))
 
 
-@pytest.mark.parametrize("path", COST, ids=lambda path: path.stem)
-def test_a_cell_of_the_cost_ledger_says_what_made_it(path):
-    cell = json.loads(path.read_text())
-    assert {"command", "commit", "versions", "machine"} <= set(cell["run"])
-    assert not cell["run"]["uncommitted_changes"]
-    assert set(cell) == {"run", *ALGORITHMS}
+def test_the_recorded_rollouts_say_what_made_them():
+    header, steps = read_rollouts(RUNS / "microscope.jsonl")
+    made_by(header)
+    assert list(steps) == sorted(steps) and all(steps.values())
+
+
+@pytest.mark.parametrize(("header", "rows"), OF_EXPERIMENTS)
+def test_a_run_of_an_experiment_is_one_of_its_settings_and_seeds(header, rows, request):
+    """Fields that the configuration did not have when it was recorded are at their defaults."""
+    experiment = EXPERIMENTS[request.node.callspec.id.split("/")[0]]
+    setting = experiment.settings[header["setting"]]
+    place = {"seed": header["config"]["seed"], "model_name": "tiny-qwen", "device": "cpu"}
+    config = asdict(setting.trainer.config_class(**setting.options | place))
+    found = header["config"]
+    unknown = {name: config[name] for name in set(config) - set(found)}
+    assert all(config[name] == value for name, value in found.items() if name != "threads")
+    defaults = asdict(setting.trainer.config_class())
+    told = {"standardize_floor", "skip_equal_rewards"}  # as_first_edition says what they were
+    assert all(value == defaults[name] for name, value in unknown.items() if name not in told)
+    assert found["seed"] in experiment.seeds
+    if experiment.seconds is None:
+        steps = experiment.steps if setting.steps is None else setting.steps
+        assert rows[-1]["step"] == steps or "diverged" in header
+
+
+def test_every_experiment_is_recorded_in_one_file_and_whole():
+    for name, experiment in EXPERIMENTS.items():
+        found = [(h["setting"], h["config"]["seed"]) for h, _ in read_runs(RUNS / f"{name}.jsonl")]
+        assert sorted(found) == sorted(experiment.runs()), name
+
+
+def test_each_cell_of_the_cost_ledger_says_what_made_it():
+    for cell in read_lines(RUNS / "cost.jsonl"):
+        made_by(cell["run"])
+        assert set(cell) == {"run", *ALGORITHMS}
 
 
 def test_the_clone_stays_small():

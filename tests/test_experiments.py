@@ -9,7 +9,8 @@ import torch
 
 from grpo_mini.experiments import judges, zoo
 from grpo_mini.experiments.evidence import EXPERIMENTS
-from grpo_mini.experiments.experiment import compare, make_trainer, run_file
+from grpo_mini.experiments.experiment import compare, made, make_trainer, runs_file
+from grpo_mini.experiments.record import read_runs, write_run
 from grpo_mini.experiments.variants import (
     VariantConfig,
     VariantTrainer,
@@ -18,7 +19,7 @@ from grpo_mini.experiments.variants import (
 )
 from grpo_mini.losses import aggregate, clipped_surrogate
 from grpo_mini.models import TINY_QWEN
-from grpo_mini.support.record import read_run, write_run
+from grpo_mini.support.rewards import TrainerState
 from grpo_mini.tasks import TASKS
 
 SETTINGS = [
@@ -131,7 +132,7 @@ def test_mixed_groups_have_a_prompt_a_sample():
 RECORDS = TASKS["chain-sums"].dataset(200, seed=5)
 
 
-def paid(judge, right=True, extra=""):
+def paid(judge, right=True, extra="", **more):
     """What a judge pays to 200 prompts' responses, all right or all wrong."""
     prompts = [record["prompt"] for record in RECORDS]
     answers = [record["answer"] for record in RECORDS]
@@ -139,7 +140,7 @@ def paid(judge, right=True, extra=""):
     completions = [
         [{"role": "assistant", "content": f"<answer>{a}</answer>{extra}"}] for a in given
     ]
-    return judge(prompts=prompts, completions=completions, answer=answers)
+    return judge(prompts=prompts, completions=completions, answer=answers, **more)
 
 
 def test_offset_is_the_prompts_own():
@@ -167,7 +168,8 @@ def test_flipped_share():
 
 def test_shift_comes_after_so_many_calls():
     judge = judges.shifted(after=2, by=4.0)
-    assert [paid(judge)[0] for _ in range(4)] == [1.0, 1.0, 5.0, 5.0]
+    steps = [paid(judge, trainer_state=TrainerState(step))[0] for step in range(4)]
+    assert steps == [1.0, 1.0, 5.0, 5.0]
 
 
 def test_rare_rewards_are_rare():
@@ -221,16 +223,19 @@ def test_an_experiment_goes_on_where_it_was(tmp_path, monkeypatch):
         return subprocess.run(command, capture_output=True, text=True)
 
     assert run("--one", "a", "--seeds", "0").returncode == 0
-    file = run_file(tmp_path, "short", "a", 0)
-    before = file.read_bytes()
+    file = runs_file(tmp_path, "short")
+    before = file.read_text(encoding="utf-8")
     done = run()
     assert done.returncode == 1 and "add --resume" in done.stderr
-    header, rows = read_run(file)
+    assert made(tmp_path, "short") == {("a", 0)}
+    assert run("--one", "b", "--seeds", "0", "--resume").returncode == 0
+    (header, rows), (other, _) = read_runs(file)
+    assert other["setting"] == "b"
     assert header["setting"] == "a" and header["experiment"] == "short"
     assert [row["step"] for row in rows] == [0, 1, 2]
     assert len(header["examples"]) == 2 and all(map(all, header["examples"]))
     assert len(header["right"]) == 100 and max(header["right"]) <= 2
-    assert file.read_bytes() == before
+    assert file.read_text(encoding="utf-8").startswith(before)
 
 
 def test_list_names_them_all():
@@ -244,7 +249,7 @@ def written(folder, label, finals, small_trainer):
     for seed, accuracy in enumerate(finals):
         trainer = small_trainer(seed=seed)
         trainer.history = [{"step": 0, "samples": 0, "eval_accuracy": accuracy}]
-        write_run(run_file(folder, "race", label, seed), trainer, setting=label)
+        write_run(runs_file(folder, "race"), trainer, setting=label)
 
 
 @pytest.mark.parametrize(

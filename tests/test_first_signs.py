@@ -1,7 +1,5 @@
 """Healthy ranges and the first step outside, on runs whose answer is known."""
 
-from pathlib import Path
-
 import pytest
 
 from grpo_mini.experiments.first_signs import SIGNS, alarms, first_outside, healthy_range
@@ -12,7 +10,7 @@ def run(values, metric="entropy"):
     """A run with one metric, measured from step 1 on."""
     rows = [{"step": 0, "eval_accuracy": 0.2}]
     rows += [{"step": i, metric: value} for i, value in enumerate(values, start=1)]
-    return Run(Path("x"), {}, rows)
+    return Run({}, rows)
 
 
 HEALTHY = [run([1.0, 2.0, 3.0, 4.0]), run([1.1, 2.2, 3.1, 4.0]), run([1.0, 2.1, 3.3, 4.0, 5.0])]
@@ -55,7 +53,7 @@ def test_a_run_is_measured_against_the_others():
         ]
         for name, values in changed.items():
             rows = [row | {name: value} for row, value in zip(rows, values, strict=True)]
-        return Run(Path("x"), {}, [{"step": i} | row for i, row in enumerate(rows)])
+        return Run({}, [{"step": i} | row for i, row in enumerate(rows)])
 
     odd = full(grad_norm=[1.0, 5.0, 5.0, 5.0])
     healthy = [full(), full(), full(), odd]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from grpo_mini.__main__ import OWN_FILE
 from grpo_mini.experiments.commands import build_parser
+from grpo_mini.experiments.statistics import load
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -44,9 +45,7 @@ def test_the_example_runs():
 
 
 def test_the_figures_of_the_learning_runs_are_those_of_the_recorded_runs():
-    from grpo_mini.support.record import read_run
-
-    runs = [read_run(p)[1] for p in sorted((ROOT / "data/runs/learning").glob("grpo-*.jsonl"))]
+    runs = [run.rows for run in load("learning")["grpo"]]
 
     def slowest(accuracy: float) -> float:
         return max(
@@ -61,10 +60,8 @@ def test_the_figures_of_the_learning_runs_are_those_of_the_recorded_runs():
 
 
 def test_the_figures_of_ppo_are_those_of_the_recorded_runs():
-    from grpo_mini.support.record import read_run
-
     def runs(name: str) -> list[list[dict]]:
-        return [read_run(p)[1] for p in sorted((ROOT / "data/runs/learning").glob(f"{name}-*"))]
+        return [run.rows for run in load("learning")[name]]
 
     def mean_at(step: int, name: str) -> float:
         values = [
@@ -83,9 +80,9 @@ def test_the_figures_of_ppo_are_those_of_the_recorded_runs():
 
 def test_the_table_is_that_of_the_recorded_demo():
     from grpo_mini.experiments.demo import table
+    from grpo_mini.experiments.record import read_runs
     from grpo_mini.models import TINY_QWEN
-    from grpo_mini.support.record import read_run
 
-    folder = ROOT / "data" / "runs" / "demo"
-    histories = {name: read_run(folder / f"{name.lower()}.jsonl")[1] for name in ("GRPO", "PPO")}
+    runs = read_runs(ROOT / "data" / "runs" / "demo.jsonl")
+    histories = {header["algorithm"].removesuffix("Trainer"): rows for header, rows in runs}
     assert table(histories, str(TINY_QWEN)) in TEXT

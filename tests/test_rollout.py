@@ -7,7 +7,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from grpo_mini.losses import token_log_probs
 from grpo_mini.models import encode_prompts, end_token_ids
 from grpo_mini.rollout import Rollout, _draw, micro_batches, sample, score
-from grpo_mini.support.partition import A_PASS
+from grpo_mini.support.partition import PASS_COST
 from grpo_mini.tasks import TASKS
 
 
@@ -191,7 +191,7 @@ def test_micro_batches_are_the_cheapest_division_into_neighbours_by_length(rollo
                 yield [rows[:cut], *rest]
 
     def price(parts):
-        return sum(tokens(part) + A_PASS for part in parts)
+        return sum(tokens(part) + PASS_COST["cpu"] for part in parts)
 
     for limit in (120, 200, 400):
         allowed = [d for d in divisions(order) if all(tokens(part) <= limit for part in d)]

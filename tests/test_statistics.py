@@ -1,7 +1,6 @@
 """Statistics over recorded runs: known answers, coverage, errors that say what to do."""
 
 from itertools import combinations
-from pathlib import Path
 
 import numpy
 import pytest
@@ -17,7 +16,7 @@ def run(accuracies, seed=0, samples=100, **header):
         | ({"length_mean": 10.0} if i else {})
         for i, accuracy in enumerate(accuracies)
     ]
-    return Run(Path("x"), {"config": {"seed": seed}, **header}, rows)
+    return Run({"config": {"seed": seed}, **header}, rows)
 
 
 def test_figures_of_a_known_curve():

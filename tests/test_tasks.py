@@ -17,13 +17,13 @@ from grpo_mini.tasks import (
     chain_sum_reward,
     completion_text,
     countdown_reward,
-    evaluate_expression,
     get_task,
     graded_reward,
     has_thought,
     is_held_out,
     parse_response,
 )
+from grpo_mini.tasks.arithmetic import evaluate_expression
 from grpo_mini.trainer import TrainerConfig
 
 MILLION = 1_000_000

@@ -20,7 +20,7 @@ from grpo_mini.rollout import micro_batches
 from grpo_mini.support.checkpoints import CheckpointError
 from grpo_mini.support.measure import METRICS, TIMING_METRICS, wilson_interval
 from grpo_mini.tasks import chain_sum_reward
-from grpo_mini.trainer import Trainer, TrainingDivergedError
+from grpo_mini.trainer import Trainer, TrainingDivergedError, TrainingInterrupted
 
 
 def gradients(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -87,8 +87,8 @@ def test_a_batch_of_silent_groups_leaves_the_policy_alone(small_trainer):
 
 
 def test_the_loss_is_zero_and_the_gradient_is_not(small_trainer):
-    """On-policy the surrogate is minus the mean advantage: 0 by construction."""
-    trainer = small_trainer(max_new_tokens=40)
+    """On-policy the surrogate is minus the mean advantage of a response: 0 by construction."""
+    trainer = small_trainer(max_new_tokens=40, aggregation="sequence")
     metrics = trainer.train_step(trainer.next_prompts())
     assert abs(metrics["policy_loss"]) < 1e-5
     assert metrics["grad_norm"] > 0.01
@@ -108,8 +108,12 @@ def test_metrics_of_the_source_are_there_and_all_are_explained(small_trainer, al
 
 def test_no_metric_is_explained_that_never_appears(small_trainer):
     seen = set()
+
+    def varied(completions, **columns):
+        return [float(i % 2) for i in range(len(completions))]
+
     for name in ("grpo", "ppo"):
-        for row in small_trainer(name, kl_coef=0.01).train(1, evaluate_every=1):
+        for row in small_trainer(name, varied, kl_coef=0.01).train(1, evaluate_every=1):
             seen |= set(row)
     assert seen == set(METRICS)
 
@@ -221,7 +225,7 @@ def test_plain_text_prompts_work(small_trainer):
         (GRPOConfig, {"kl_estimator": "k4"}, "unknown kl_estimator 'k4'; there are: k1, k2, k3"),
         (PPOConfig, {"aggregation": "mean"}, "unknown aggregation 'mean'; there are: sequence"),
         (PPOConfig, {"temperature": 0.0}, "temperature must be above 0"),
-        (PPOConfig, {"lam": 1.5}, "lam must be between 0 and 1, got 1.5"),
+        (PPOConfig, {"lam": 1.5}, "lam must be at most 1, got 1.5"),
         (PPOConfig, {"prompts_per_step": 0}, "prompts_per_step must be at least 1"),
         (GRPOConfig, {"train_problems": 8}, "train_problems=8 is less than"),
     ],
@@ -370,7 +374,8 @@ def test_an_interrupted_training_goes_on(small_trainer):
         return chain_sum_reward(completions, answer, **columns)
 
     trainer = small_trainer(reward=reward)
-    trainer.train(5)
+    with pytest.raises(TrainingInterrupted, match="interrupted after step 2; train again"):
+        trainer.train(5)
     assert trainer.step == 2, "the running step is finished, the next not begun"
     straight = small_trainer()
     straight.train(4)
@@ -392,7 +397,7 @@ def test_wilson_interval_against_known_figures():
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_peak_memory_is_the_process_s_own_and_not_its_parents():
     ballast = torch.ones(200 * 2**20 // 4)  # 200 MB that the child must not be charged with
-    code = "from grpo_mini.support.measure import *; print(peak_memory_mb(torch.device('cpu')))"
+    code = "from grpo_mini.machine.device import *; print(peak_memory_mb(torch.device('cpu')))"
     peaks = []
     for _ in range(2):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

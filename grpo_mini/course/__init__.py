@@ -1,6 +1,6 @@
 """What only the notebooks use: exercises that check themselves, exact policies, preflight."""
 
-from . import figures
+from . import exercises, figures
 from .cards import Card, say, show, table
 from .checker import check, hint, progress, solution
 from .exact import ExactPolicy
@@ -46,6 +46,7 @@ __all__ = [
     "SamplingTree",
     "TrainingBoard",
     "check",
+    "exercises",
     "figures",
     "hint",
     "ledger",

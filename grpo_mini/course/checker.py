@@ -25,7 +25,7 @@ from .cards import Card
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 SECONDS = 5.0  # for all cases of an exercise together
-EXERCISES: dict[str, "Exercise"] = {}
+EXERCISES: dict[str, "Exercise"] = {}  # filled by `exercise`, which the package's start calls
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,8 @@ def exercise(**parts) -> None:
     EXERCISES[entry.number] = entry
 
 
-def _register_all() -> None:
-    from . import exercises  # noqa: F401  (they import this file: so not before the first use)
-
-
 def find(number: str) -> Exercise:
     """The exercise of that number; the error lists those that exist."""
-    _register_all()
     if number not in EXERCISES:
         raise ValueError(f"there is no exercise {number!r}; there are: {', '.join(EXERCISES)}")
     return EXERCISES[number]
@@ -376,7 +371,7 @@ def _file() -> Path:
 
 def _remembered() -> set[str]:
     try:
-        return set(json.loads(_file().read_text())) & set(EXERCISES)
+        return set(json.loads(_file().read_text(encoding="utf-8"))) & set(EXERCISES)
     except (OSError, ValueError, TypeError):
         return set()  # none yet, or a damaged file: nothing that could not be solved again
 
@@ -391,7 +386,6 @@ def _remember(number: str) -> None:
 
 def progress() -> Card:
     """What is solved and what is left, notebook by notebook, of the notebooks that are there."""
-    _register_all()
     there = {str(int(path.name[:2])) for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")}
     numbers = sorted(n for n in EXERCISES if n.split(".")[0] in there)
     done = (_remembered() | _solved) & set(numbers)

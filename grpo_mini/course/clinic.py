@@ -14,8 +14,8 @@ from IPython.display import HTML, display
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..experiments.plots import style
 from ..experiments.statistics import RUNS, Run, load
-from ..plots import style
 from .cards import Card, say, show, table
 from .figures import LOOKS
 from .predictions import Prediction, Question

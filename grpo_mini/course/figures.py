@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from ..plots import style
+from ..experiments.plots import style
 
 # Okabe and Ito: colour, line and marker say the same, for colour-blind readers and grey printers.
 LOOKS = (

@@ -7,6 +7,7 @@ from pathlib import Path
 from IPython.display import HTML
 
 from ..experiments.claims import CLAIMS, Claim
+from ..experiments.record import read_lines
 from ..experiments.statistics import RUNS
 from ..experiments.verdicts import SIGNS, Verdict
 
@@ -48,9 +49,9 @@ def row(claim: Claim, verdict: Verdict, runs: Path, link: str) -> str:
 
 
 def sources(verdict: Verdict, runs: Path, link: str) -> str:
-    """Links to the folders that the figures come from, and how many files each has."""
+    """Links to the files that the figures come from, and how many runs each has."""
     links = [
-        f"<a href='{link}/{name}'>{name}</a> ({len(list((runs / name).glob('*.json*')))} files)"
+        f"<a href='{link}/{name}.jsonl'>{name}</a> ({len(read_lines(runs / f'{name}.jsonl'))} runs)"
         for name in verdict.files
     ]
     return f"From {', '.join(links)}." if links else ""

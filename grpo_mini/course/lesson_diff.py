@@ -38,7 +38,7 @@ REMARKS = {
 
 def pieces(file: str) -> dict[str, str]:
     """Source of a file, cut into imports, configuration and methods, without docstrings."""
-    source = (PACKAGE / file).read_text()
+    source = (PACKAGE / file).read_text(encoding="utf-8")
     tree = ast.parse(source)
     found = {"imports": "", "Config": ""}
     for node in tree.body:

@@ -5,7 +5,7 @@ import time
 from IPython.display import HTML, Image, display
 from matplotlib.figure import Figure
 
-from ..plots import style
+from ..experiments.plots import style
 from ..trainer import Trainer
 from .figures import png
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import ipywidgets
 
 from ..experiments.judging import processor_saving
+from ..experiments.microscope import read_rollouts
 from ..experiments.statistics import RUNS, Run, at, difference, final, load
-from ..support.record import read_run
 from .widgets import (
     AdvantageMixer,
     BiasLab,
@@ -287,7 +287,7 @@ RACE_QUESTIONS = {
 
 def _moves() -> list[tuple[float, bool, list[float]]]:
     """Of each response in the recorded rollouts: advantage, is its group silent, changes."""
-    groups = [group["samples"] for row in read_run(RECORDED)[1] for group in row["groups"]]
+    groups = [group["samples"] for row in read_rollouts(RECORDED)[1].values() for group in row]
     return [
         (s["advantage"], len({other["reward"] for other in samples}) == 1,
          [a - b for a, b in zip(s["after"], s["before"], strict=True)])

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 import transformers
 
-from ..models import TINY_QWEN, default_device, load_policy
+from ..machine.device import default_device
+from ..models import TINY_QWEN, load_policy
 from .cards import Card
 
 NEEDED_MB = 1500
@@ -18,7 +19,7 @@ NEEDED_MB = 1500
 def free_memory_mb() -> float | None:
     """Memory that a new process could take; None where the system does not tell."""
     try:
-        text = Path("/proc/meminfo").read_text()
+        text = Path("/proc/meminfo").read_text(encoding="utf-8")
         line = next(line for line in text.splitlines() if line.startswith("MemAvailable"))
         return int(line.split()[1]) / 1024
     except (OSError, StopIteration):

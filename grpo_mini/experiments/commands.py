@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -11,61 +11,75 @@ from ..grpo import GRPOConfig, GRPOTrainer
 from ..models import TINY_QWEN, load_policy
 from ..ppo import PPOConfig, PPOTrainer
 from ..rollout import sample
-from ..support.record import write_run
 from ..tasks import TASKS, get_task
 from ..trainer import Trainer, evaluate
+from .options import Parser, above, add_fields, whole
+from .record import require_writable, write_run
 from .tiny_qwen import make_tiny_qwen
 
 TRAINERS = {"grpo": GRPOTrainer, "ppo": PPOTrainer}
 
 
-def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """One option for each field of the two configurations; the default is the field's."""
-    group = parser.add_argument_group("configuration (defaults in brackets)")
-    seen = {"model_name", "task"}
-    for trainer_class in TRAINERS.values():
-        for field in fields(trainer_class.config_class):
-            if field.name in seen:
-                continue
-            seen.add(field.name)
-            option = "--" + field.name.replace("_", "-")
-            common = {"default": argparse.SUPPRESS, "help": f"[{field.default}]"}
-            if field.type is bool or field.type == "bool":
-                group.add_argument(option, action=argparse.BooleanOptionalAction, **common)
-            else:
-                kind = type(field.default) if field.default not in (None, MISSING) else str
-                group.add_argument(option, type=kind, metavar=kind.__name__.upper(), **common)
+def typed_fields(arguments: argparse.Namespace) -> dict:
+    """The configuration's fields that were typed, ``--model`` and ``--task`` among them."""
+    known = {f.name for t in TRAINERS.values() for f in fields(t.config_class)}
+    return {name: value for name, value in vars(arguments).items() if name in known}
 
 
-def make_config(arguments: argparse.Namespace) -> GRPOConfig | PPOConfig:
-    """The algorithm's configuration from the command line."""
-    given = vars(arguments)
-    config_class = TRAINERS[arguments.algorithm].config_class
+def make_config(algorithm: str, typed: dict) -> GRPOConfig | PPOConfig:
+    """The algorithm's configuration from what was typed."""
+    config_class = TRAINERS[algorithm].config_class
     known = {field.name for field in fields(config_class)}
-    for other, trainer_class in TRAINERS.items():
-        for field in fields(trainer_class.config_class):
-            if field.name in given and field.name not in known:
-                raise ValueError(
-                    f"--{field.name.replace('_', '-')} belongs to {other}, "
-                    f"not to --algorithm {arguments.algorithm}"
-                )
-    chosen = {name: given[name] for name in known if name in given}
-    return config_class(**chosen | {"model_name": arguments.model})
+    for name in typed:
+        if name not in known:
+            (other,) = set(TRAINERS) - {algorithm}
+            raise ValueError(
+                f"--{name.replace('_', '-')} belongs to {other}, not to --algorithm {algorithm}"
+            )
+    return config_class(**typed)
+
+
+def resumed(arguments: argparse.Namespace) -> Trainer:
+    """The trainer of ``--folder``'s newest checkpoint.
+
+    Raises:
+        ValueError: something was typed that contradicts the run.
+    """
+    if arguments.folder is None:
+        raise ValueError("--resume needs --folder, the folder with the checkpoints")
+    trainer = Trainer.load(arguments.folder)
+    if (arguments.folder.expanduser() / "manifest.json").exists():
+        raise ValueError(
+            f"{arguments.folder} is a checkpoint; --resume wants the run's folder, "
+            f"{arguments.folder.parent}"
+        )
+    typed = typed_fields(arguments)
+    if "algorithm" in arguments and not isinstance(trainer, TRAINERS[arguments.algorithm]):
+        raise ValueError(
+            f"--algorithm {arguments.algorithm} contradicts the run in {arguments.folder}, which "
+            f"{type(trainer).__name__} began; leave it out to go on"
+        )
+    for name, value in typed.items():
+        now = getattr(trainer.config, name, None)
+        if name == "model_name" and Path(str(value)).expanduser() == Path(str(now)).expanduser():
+            continue
+        if (tuple(value) if isinstance(value, list) else value) != now:
+            raise ValueError(
+                f"--{name.replace('_', '-')} {value} contradicts the run in {arguments.folder}, "
+                f"which was begun with {now}; leave it out to go on, or begin another run"
+            )
+    return trainer
 
 
 def train(arguments: argparse.Namespace) -> None:
     """Train a policy with GRPO or PPO; go on from a checkpoint with --resume."""
+    if arguments.record is not None:
+        require_writable(arguments.record)
     if arguments.resume:
-        if arguments.folder is None:
-            raise ValueError("--resume needs --folder, the folder with the checkpoints")
-        trainer = Trainer.load(arguments.folder)
+        trainer = resumed(arguments)
     else:
-        config = make_config(arguments)
-        dataset = None
-        if arguments.instructions:
-            task = get_task(config.task)
-            dataset = task.dataset(config.train_problems, config.seed, instructions=True)
-        trainer = TRAINERS[arguments.algorithm](config, dataset=dataset)
+        algorithm = getattr(arguments, "algorithm", "grpo")
+        trainer = TRAINERS[algorithm](make_config(algorithm, typed_fields(arguments)))
     steps = max(arguments.steps - trainer.step, 0)
     trainer.train(
         steps, arguments.folder, arguments.save_every, arguments.evaluate_every, arguments.seconds
@@ -80,7 +94,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 def print_evaluation(arguments: argparse.Namespace) -> None:
     """Measure a model on held-out problems of a task."""
-    model, tokenizer = load_policy(arguments.model)
+    model, tokenizer = load_policy(arguments.model, arguments.device)
     task = get_task(arguments.task)
     problems = task.dataset(
         arguments.size, seed=0, held_out=True, instructions=arguments.instructions
@@ -93,6 +107,7 @@ def print_evaluation(arguments: argparse.Namespace) -> None:
         arguments.max_new_tokens,
         arguments.temperature,
         arguments.seed,
+        task.full_reward,
     )
     print(
         f"right        {result['eval_accuracy']:.3f}  "
@@ -106,7 +121,7 @@ def print_evaluation(arguments: argparse.Namespace) -> None:
 
 def print_samples(arguments: argparse.Namespace) -> None:
     """Print responses to a prompt."""
-    model, tokenizer = load_policy(arguments.model)
+    model, tokenizer = load_policy(arguments.model, arguments.device)
     prompt = [{"role": "user", "content": arguments.prompt}]
     rollout = sample(
         model, tokenizer, [prompt], arguments.samples, arguments.max_new_tokens,
@@ -121,10 +136,10 @@ def print_samples(arguments: argparse.Namespace) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """All commands of the core, each with its options."""
-    parser = argparse.ArgumentParser(prog="python -m grpo_mini", description=__doc__)
+    parser = Parser(prog="python -m grpo_mini", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, run, model: bool = True) -> argparse.ArgumentParser:
+    def command(name: str, run) -> argparse.ArgumentParser:
         sub = commands.add_parser(
             name,
             help=run.__doc__,
@@ -133,13 +148,19 @@ def build_parser() -> argparse.ArgumentParser:
             argparse.HelpFormatter,
         )  # fmt: skip
         sub.set_defaults(run=run)
-        if model:
-            sub.add_argument("--model", default=str(TINY_QWEN), help="folder or hub id")
         return sub
+
+    def sampling_options(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--model", default=str(TINY_QWEN), help="folder or hub id")
+        sub.add_argument("--device", help="cpu, cuda or mps (default: the best there is)")
+        sub.add_argument("--max-new-tokens", type=whole(1), default=64, help="longest response")
+        sub.add_argument("--temperature", type=above(0), default=1.0, help="of the sampling")
+        sub.add_argument("--seed", type=whole(0), default=0, help="of the sampling")
 
     for name, what in (
         ("demo", "train GRPO and PPO from the same start; a table and a figure"),
         ("cost", "measure memory and seconds of one GRPO and one PPO step"),
+        ("gpu-check", "measure everything that is different on a CUDA GPU, in one table"),
         ("microscope", "train with GRPO and record rollouts, token by token"),
         ("preferences", "make preference pairs for a reward model"),
         ("experiment", "make the recorded runs of an experiment; --list names them"),
@@ -147,39 +168,38 @@ def build_parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=what, add_help=False)
 
     sub = command("train", train)
-    sub.add_argument("--algorithm", choices=TRAINERS, default="grpo", help="[grpo]")
-    sub.add_argument("--task", choices=TASKS, default="chain-sums", help="[chain-sums]")
-    sub.add_argument("--steps", type=int, default=100, help="steps in all [100]")
-    sub.add_argument("--seconds", type=float, help="stop after so much training time")
+    typed = {"default": argparse.SUPPRESS}  # so that --resume can tell what was typed
+    sub.add_argument("--algorithm", choices=TRAINERS, help="[grpo]", **typed)
+    sub.add_argument("--model", dest="model_name", help="folder or hub id [tiny-qwen]", **typed)
+    sub.add_argument("--task", choices=TASKS, help="[chain-sums]", **typed)
+    sub.add_argument("--steps", type=whole(1), default=100, help="steps in all [100]")
+    sub.add_argument("--seconds", type=above(0), help="stop after so much training time")
     sub.add_argument("--folder", type=Path, help="write log.jsonl and checkpoints here")
-    sub.add_argument("--save-every", type=int, help="steps between checkpoints")
-    sub.add_argument("--evaluate-every", type=int, help="steps between evaluations")
-    sub.add_argument("--record", type=Path, help="write the finished run to this .jsonl file")
+    sub.add_argument("--save-every", type=whole(1), help="steps between checkpoints")
+    sub.add_argument("--evaluate-every", type=whole(1), help="steps between evaluations")
+    sub.add_argument("--record", type=Path, help="add the finished run to this .jsonl file")
     sub.add_argument("--resume", action="store_true", help="go on from --folder's checkpoint")
-    instructions = "explain the task in a system message (for models not warm-started on it)"
-    sub.add_argument("--instructions", action="store_true", help=instructions)
-    add_config_options(sub)
+    configs = [trainer.config_class for trainer in TRAINERS.values()]
+    add_fields(sub, *configs, without=("model_name", "task"))
 
     sub = command("evaluate", print_evaluation)
     sub.add_argument("--task", choices=TASKS, default="chain-sums", help="which problems")
-    sub.add_argument("--size", type=int, default=1000, help="number of problems")
-    sub.add_argument("--instructions", action="store_true", help=instructions)
-    sub.add_argument("--max-new-tokens", type=int, default=64, help="longest response")
-    sub.add_argument("--temperature", type=float, default=1.0, help="of the sampling")
-    sub.add_argument("--seed", type=int, default=0, help="of the sampling")
+    sub.add_argument("--size", type=whole(1, 10_000), default=1000, help="number of problems")
+    sub.add_argument(
+        "--instructions", action="store_true", help="begin each prompt with what is asked for"
+    )
+    sampling_options(sub)
 
     sub = command("sample", print_samples)
     sub.add_argument("--prompt", default="17+25+38+9=", help="the user's message")
-    sub.add_argument("--samples", type=int, default=8, help="how many responses")
-    sub.add_argument("--max-new-tokens", type=int, default=64, help="longest response")
-    sub.add_argument("--temperature", type=float, default=1.0, help="of the sampling")
-    sub.add_argument("--seed", type=int, default=0, help="of the sampling")
+    sub.add_argument("--samples", type=whole(1), default=8, help="how many responses")
+    sampling_options(sub)
 
-    sub = command("warmstart", make_tiny_qwen, model=False)
+    sub = command("warmstart", make_tiny_qwen)
     sub.add_argument("--out", type=Path, required=True, help="folder for the model")
     sub.add_argument("--task", choices=TASKS, default="chain-sums", help="what to imitate")
-    sub.add_argument("--steps", type=int, default=1400, help="optimiser steps")
-    sub.add_argument("--seed", type=int, default=0, help="of weights and demonstrations")
+    sub.add_argument("--steps", type=whole(1), default=1400, help="optimiser steps")
+    sub.add_argument("--seed", type=whole(0), default=0, help="of weights and demonstrations")
     return parser
 
 

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from ..grpo import GRPOConfig, GRPOTrainer
 from ..losses import token_log_probs
+from ..machine.device import checked_device, peak_memory_mb
 from ..models import (
     TINY_QWEN,
     Critic,
@@ -30,11 +31,10 @@ from ..models import (
 )
 from ..ppo import PPOConfig, PPOTrainer
 from ..rollout import Rollout, outputs_per_token
-from ..support.checkpoints import atomic_write
-from ..support.measure import peak_memory_mb
-from ..support.record import provenance
 from ..trainer import Trainer
 from ..warmstart import build_model
+from .options import Parser, whole
+from .record import add_line, provenance, read_lines, require_writable
 
 # Geometries: the tiny Qwen's, and those of the models' published config.json files.
 GEOMETRIES = {
@@ -62,13 +62,14 @@ GEOMETRIES = {
 }
 
 
-def build(name: str) -> tuple[Model, Tokenizer]:
+def build(name: str, device: str | None = None) -> tuple[Model, Tokenizer]:
     """A known geometry with random weights and the tiny Qwen's tokenizer, or a real model."""
     if name not in GEOMETRIES:
-        return load_policy(name)
-    tokenizer = load_tokenizer(TINY_QWEN)
+        return load_policy(name, device)
+    tokenizer, place = load_tokenizer(TINY_QWEN), checked_device(device)
     torch.manual_seed(0)
-    return build_model(tokenizer, **GEOMETRIES[name]).eval(), tokenizer
+    with place:  # made where it is used: half a billion numbers are slow to draw on a CPU
+        return build_model(tokenizer, **GEOMETRIES[name]).eval(), tokenizer
 
 
 class SharedTrunkPPO(PPOTrainer):
@@ -115,9 +116,11 @@ def measure(arguments: argparse.Namespace) -> dict:
         "micro_batch_tokens": arguments.micro_batch_tokens,
         "kl_coef": 0.001 if arguments.reference else 0.0,
         "learning_rate": 1e-6,
+        "autocast": arguments.autocast,
+        "device": arguments.device,
     }
-    before = peak_memory_mb(torch.device("cpu"))
-    model, tokenizer = build(arguments.model)
+    before = peak_memory_mb(checked_device(arguments.device))
+    model, tokenizer = build(arguments.model, arguments.device)
     trainer: Trainer
     if arguments.algorithm == "grpo":
         config = GRPOConfig(
@@ -186,11 +189,20 @@ ALGORITHMS = ("grpo", "ppo", "ppo-shared")
 GRID = (("tiny", 64, (4, 8, 16), (16, 64, 256), 4), ("qwen2-0.5b", 8, (4,), (16, 64), 3))
 
 
-def write_ledger(folder: Path) -> None:
-    """Measure the whole grid into one file a cell; the cells that are there are kept.
+def cell_key(cell: dict) -> tuple:
+    """Which cell of the ledger it is; small models come first."""
+    names = [model for model, *_ in GRID]
+    return (names.index(cell["run"]["model"]), cell["run"]["group_size"],
+            cell["run"]["max_new_tokens"])  # fmt: skip
+
+
+def write_ledger(path: Path) -> None:
+    """Measure the whole grid into one file, a cell a line; the cells that are there are kept.
 
     Geometries with random weights hardly ever end a response, so its length is the limit.
     """
+    require_writable(path)
+    there = {cell_key(cell) for cell in read_lines(path)} if path.exists() else set()
     cells = [
         (model, samples, size, tokens, steps)
         for model, samples, sizes, lengths, steps in GRID
@@ -198,42 +210,42 @@ def write_ledger(folder: Path) -> None:
         for tokens in lengths
     ]
     for model, samples, size, tokens, steps in tqdm(cells, desc="cost", unit="cell"):
-        path = folder / f"{model}-G{size}-T{tokens}.json"
-        if path.exists():
+        about = {"model": model, "samples": samples, "group_size": size, "max_new_tokens": tokens}
+        if cell_key({"run": about}) in there:
             continue
         argv = [
             *("--model", model, "--prompts", str(samples // size), "--group-size", str(size)),
-            *("--max-new-tokens", str(tokens), "--steps", str(steps)),
+            *("--max-new-tokens", str(tokens), "--steps", str(steps), "--device", "cpu"),
             *("--micro-batch-tokens", "2048" if model == "tiny" else "256"),
         ]
         figures = {name: measured_apart(argv, name) for name in ALGORITHMS}
-        cell = {"model": model, "samples": samples, "group_size": size, "max_new_tokens": tokens}
-        folder.mkdir(parents=True, exist_ok=True)
-        atomic_write(
-            path, json.dumps({"run": {**cell, **provenance()}, **figures}, indent=1) + "\n"
-        )
+        add_line(path, {"run": {**about, **provenance()}, **figures}, cell_key)
 
 
 def main(argv: Sequence[str]) -> None:
     """Measure both algorithms and print the ledger."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m grpo_mini cost",
         description="Measure parameters, memory and seconds of one GRPO and one PPO step.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     known = ", ".join(GEOMETRIES)
     parser.add_argument("--model", default=str(TINY_QWEN), help=f"folder, hub id, or: {known}")
-    parser.add_argument("--prompts", type=int, default=4, help="prompts of a GRPO step")
-    parser.add_argument("--group-size", type=int, default=4, help="samples of each prompt")
-    parser.add_argument("--max-new-tokens", type=int, default=32, help="longest response")
-    parser.add_argument("--micro-batch-tokens", type=int, default=256, help="tokens per pass")
+    parser.add_argument("--prompts", type=whole(1), default=4, help="prompts of a GRPO step")
+    parser.add_argument("--group-size", type=whole(2), default=4, help="samples of each prompt")
+    parser.add_argument("--max-new-tokens", type=whole(1), default=32, help="longest response")
+    parser.add_argument("--micro-batch-tokens", type=whole(1), default=256, help="tokens per pass")
     parser.add_argument(
         "--reference", action=argparse.BooleanOptionalAction, default=True,
         help="keep a frozen reference policy for the KL penalty",
     )  # fmt: skip
-    parser.add_argument("--steps", type=int, default=2, help="to take; the first is not counted")
+    parser.add_argument("--device", help="cpu, cuda or mps (default: the best there is)")
+    parser.add_argument("--autocast", action="store_true", help="products in bfloat16")
+    parser.add_argument(
+        "--steps", type=whole(1), default=2, help="to take; the first is not counted"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    parser.add_argument("--ledger", type=Path, help="measure the course's whole grid into a folder")
+    parser.add_argument("--ledger", type=Path, help="measure the course's whole grid into a file")
     parser.add_argument("--algorithm", choices=ALGORITHMS, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.algorithm:

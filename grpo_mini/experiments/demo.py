@@ -10,27 +10,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..models import TINY_QWEN, count_parameters
-from ..plots import learning_curves
-from ..support.record import read_run
 from .commands import TRAINERS
+from .options import Parser, whole
+from .plots import learning_curves
+from .record import read_runs, require_writable
 
 
 def main(argv: Sequence[str]) -> None:
     """Train both, print the table, write the figure."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m grpo_mini demo",
         description="Train GRPO and PPO from the same start; print a table, write a figure.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--steps", type=int, default=60, help="steps of 256 samples, each")
-    parser.add_argument("--seed", type=int, default=0, help="of problems and sampling")
+    parser.add_argument("--steps", type=whole(1), default=60, help="steps of 256 samples, each")
+    parser.add_argument("--seed", type=whole(0), default=0, help="of problems and sampling")
     parser.add_argument("--model", default=str(TINY_QWEN), help="folder or hub id")
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="where results go")
     arguments = parser.parse_args(argv)
 
-    histories = {}
+    record, picture = arguments.out / "demo.jsonl", arguments.out / "demo.png"
+    require_writable(picture)
+    record.unlink(missing_ok=True)
     for algorithm in TRAINERS:
-        record = arguments.out / f"{algorithm}.jsonl"
         options = {
             "--algorithm": algorithm,
             "--steps": arguments.steps,
@@ -41,13 +43,17 @@ def main(argv: Sequence[str]) -> None:
         }
         words = [str(word) for pair in options.items() for word in pair]
         command = [sys.executable, "-m", "grpo_mini", "train", *words]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        histories[algorithm.upper()] = read_run(record)[1]
+        done = subprocess.run(command, stdout=subprocess.DEVNULL)
+        if done.returncode:  # it has said why
+            sys.exit(done.returncode)
+    histories = {
+        header["algorithm"].removesuffix("Trainer"): rows for header, rows in read_runs(record)
+    }
 
     print(table(histories, arguments.model))
     figure = learning_curves(histories)
-    figure.savefig(arguments.out / "demo.png", dpi=150)
-    print(f"\nfigure: {arguments.out / 'demo.png'}")
+    figure.savefig(picture, dpi=150)
+    print(f"\nfigure: {picture}")
 
 
 def table(histories: dict[str, list[dict]], model: str) -> str:

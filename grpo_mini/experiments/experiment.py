@@ -1,12 +1,13 @@
-"""Run an experiment: its runs side by side, one a core, each into a file of its own.
+"""Run an experiment: its runs side by side, one a core, all into one file.
 
-A run that has its file is not made again, so an experiment that was killed goes on where it was.
+A run that is recorded is not made again, so an experiment that was killed goes on where it was.
 """
 
 import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import fields
@@ -15,41 +16,52 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
+from ..machine.threads import lent_cores
 from ..models import TINY_QWEN
 from ..rollout import sample
-from ..support.record import write_run
 from ..support.rewards import call_reward
 from ..tasks import get_task
 from ..trainer import Trainer, TrainingDivergedError
 from .evidence import EXPERIMENTS, Experiment, Setting
+from .options import Parser, whole
+from .record import read_lines, require_writable, write_run
 from .statistics import RUNS, Interval, bootstrap, final, load
 
-
-def run_file(out: Path, name: str, label: str, seed: int) -> Path:
-    """Where a run is recorded."""
-    return out / name / f"{label}-seed{seed}.json"
+INTERRUPTED = 130  # what a command exits with after Ctrl-C
 
 
-def make_trainer(setting: Setting, seed: int, model: str) -> Trainer:
-    """The setting's trainer for that seed."""
+def runs_file(out: Path, name: str) -> Path:
+    """Where an experiment's runs are recorded."""
+    return out / f"{name}.jsonl"
+
+
+def made(out: Path, name: str) -> set[tuple[str, int]]:
+    """Label and seed of the runs that are there."""
+    path = runs_file(out, name)
+    runs = read_lines(path) if path.exists() else []
+    return {(line["run"]["setting"], line["run"]["config"]["seed"]) for line in runs}
+
+
+def make_trainer(setting: Setting, seed: int, model: str, threads: int = 1) -> Trainer:
+    """The setting's trainer for that seed. With the threads told, its digits can be made again."""
     config_class = setting.trainer.config_class
     unknown = set(setting.options) - {field.name for field in fields(config_class)}
     if unknown:
         raise ValueError(f"{config_class.__name__} has no {', '.join(sorted(unknown))}")
-    config = config_class(**setting.options | {"seed": seed, "model_name": model, "device": "cpu"})
-    return setting.trainer(config, setting.judge)
+    place = {"seed": seed, "model_name": model, "device": "cpu", "threads": threads}
+    return setting.trainer(config_class(**setting.options | place), setting.judge)
 
 
 def run_one(out: Path, name: str, label: str, seed: int, model: str) -> None:
-    """Train one setting from one seed, on one thread, and record it with a few last responses."""
-    torch.set_num_threads(1)
+    """Train one setting from one seed and record it with a few last responses."""
     experiment = EXPERIMENTS[name]
+    torch.set_num_threads(experiment.threads)
     setting = experiment.settings[label]
-    trainer = make_trainer(setting, seed, model)
+    trainer = make_trainer(setting, seed, model, experiment.threads)
     about = {"experiment": name, "setting": label}
     steps = experiment.steps if setting.steps is None else setting.steps
     try:
-        trainer.train(steps, evaluate_every=experiment.evaluate_every)
+        trainer.train(steps, evaluate_every=experiment.evaluate_every, seconds=experiment.seconds)
     except TrainingDivergedError as error:  # a result like any other
         about["diverged"] = str(error)
     records = trainer.next_prompts()[:4]
@@ -60,7 +72,7 @@ def run_one(out: Path, name: str, label: str, seed: int, model: str) -> None:
     if experiment.samples_at_end:
         about["right"] = right_answers(trainer, experiment.samples_at_end)
         about["samples_at_end"] = experiment.samples_at_end
-    write_run(run_file(out, name, label, seed), trainer, **about)
+    write_run(runs_file(out, name), trainer, **about)
 
 
 def right_answers(trainer: Trainer, samples: int, problems: int = 100) -> list[int]:
@@ -81,14 +93,13 @@ def right_answers(trainer: Trainer, samples: int, problems: int = 100) -> list[i
 def run_all(
     out: Path, name: str, experiment: Experiment, workers: int, model: str, seeds: Sequence[int]
 ) -> None:
-    """Make the runs that have no file yet, ``workers`` at a time."""
-    left = [
-        (label, seed)
-        for label, seed in experiment.runs()
-        if seed in seeds and not run_file(out, name, label, seed).exists()
-    ]
-    running: dict[subprocess.Popen, tuple[str, int]] = {}
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    """Make the runs that are not recorded yet, as many at a time as there are cores for."""
+    there = made(out, name)
+    left = [run for run in experiment.runs() if run[1] in seeds and run not in there]
+    workers = max(workers // experiment.threads, 1)
+    running: dict[subprocess.Popen, tuple] = {}
+    number = str(experiment.threads)
+    environment = os.environ | {"OMP_NUM_THREADS": number, "HF_HUB_OFFLINE": "1"}
     progress = tqdm(total=len(left), desc=name, unit="run", dynamic_ncols=True)
     try:
         while left or running:
@@ -99,15 +110,19 @@ def run_all(
                     *("--seeds", str(seed), "--out", str(out)),
                     *(("--model", model) if model != str(TINY_QWEN) else ()),
                 ]
-                worker = subprocess.Popen(
-                    command, stderr=subprocess.PIPE, text=True, env=environment
-                )
-                running[worker] = label, seed
+                told = tempfile.TemporaryFile()  # a pipe would be full after some progress bars
+                running[subprocess.Popen(command, stderr=told, env=environment)] = (
+                    label, seed, told,
+                )  # fmt: skip
             time.sleep(0.2)
             for worker in [worker for worker in running if worker.poll() is not None]:
-                label, seed = running.pop(worker)
+                label, seed, told = running.pop(worker)
+                if worker.returncode == INTERRUPTED:
+                    raise KeyboardInterrupt
+                told.seek(0)
+                errors = told.read().decode(errors="replace").strip().splitlines()
+                told.close()
                 if worker.returncode:
-                    errors = worker.stderr.read().strip().splitlines()
                     raise ValueError(
                         f"the run {label!r} of seed {seed} failed: "
                         f"{errors[-1] if errors else 'no message'}\n"
@@ -128,7 +143,7 @@ def compare(out: Path, record: Path = RUNS) -> list[str]:
     rounding parts the runs, and the mean over seeds should fall into the recorded interval.
     """
     lines = [f"{'setting':<36}{'recorded':>20}{'made again':>12}"]
-    for name in (name for name in EXPERIMENTS if (out / name).exists()):
+    for name in (name for name in EXPERIMENTS if runs_file(out, name).exists()):
         recorded = load(name, record)
         for label, runs in load(name, out).items():
             seeds = {run.seed for run in runs}
@@ -146,7 +161,7 @@ def compare(out: Path, record: Path = RUNS) -> list[str]:
 
 def main(argv: Sequence[str]) -> None:
     """Make an experiment's runs."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m grpo_mini experiment",
         description="Make the runs of an experiment; those that are there are kept.",
     )
@@ -159,10 +174,8 @@ def main(argv: Sequence[str]) -> None:
         "--compare", action="store_true", help="compare the runs in --out with the recorded ones"
     )
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder [runs]")
-    parser.add_argument("--seeds", type=int, nargs="+", help="only these [all]")
-    parser.add_argument(
-        "--workers", type=int, default=os.cpu_count(), help="runs at a time [cores]"
-    )
+    parser.add_argument("--seeds", type=whole(0), nargs="+", help="only these [all]")
+    parser.add_argument("--workers", type=whole(1), default=lent_cores(), help="cores to use [all]")
     parser.add_argument("--model", default=str(TINY_QWEN), help="folder or hub id [tiny-qwen]")
     parser.add_argument("--one", metavar="SETTING", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
@@ -182,12 +195,13 @@ def main(argv: Sequence[str]) -> None:
         known = EXPERIMENTS[name].seeds
         if len(names) == 1 and (unknown := set(arguments.seeds or ()) - set(known)):
             raise ValueError(f"{name} has the seeds {known}, not {sorted(unknown)}")
-        begun = list((arguments.out / name).glob("*.json"))
+        begun = made(arguments.out, name)
         if begun and not arguments.resume and not arguments.one:
             raise ValueError(
-                f"{arguments.out / name} has {len(begun)} runs already; add --resume to keep them "
-                f"and make the others, or choose another folder with --out"
+                f"{runs_file(arguments.out, name)} has {len(begun)} runs already; add --resume to "
+                f"keep them and make the others, or choose another folder with --out"
             )
+        require_writable(runs_file(arguments.out, name))
     if arguments.one:
         run_one(arguments.out, names[0], arguments.one, arguments.seeds[0], arguments.model)
         return

@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from ..plots import STYLES, style
 from .claims import CLAIMS
 from .judging import cells, processor_saving, saving, span
+from .plots import STYLES, style
 from .statistics import RUNS, Run, at, band, bootstrap, common_end, difference, final, load
 from .verdicts import FAILS, HOLDS, ONLY_WHEN, SIGNS, UNDECIDED, UNMEASURED
 

@@ -21,6 +21,15 @@ def _question(prompt) -> str:
     return completion_text(prompt)
 
 
+def constant(size: float) -> Reward:
+    """The same for every response: there is nothing to learn."""
+
+    def judge(completions, **columns) -> list[float]:
+        return [size] * len(completions)
+
+    return judge
+
+
 def offset(size: float) -> Reward:
     """Some prompts are paid more than others, whatever the response: up to ``size`` more."""
 
@@ -69,12 +78,10 @@ def flipped(share: float) -> Reward:
 def shifted(after: int, by: float) -> Reward:
     """From the step after the first ``after`` on, every reward is larger by the same amount."""
 
-    def judge(prompts, completions, **columns) -> list[float]:
-        judge.calls += 1
+    def judge(completions, trainer_state, **columns) -> list[float]:
         paid = chain_sum_reward(completions, **columns)
-        return [reward + by * (judge.calls > after) for reward in paid]
+        return [reward + by * (trainer_state.global_step >= after) for reward in paid]
 
-    judge.calls = 0
     return judge
 
 

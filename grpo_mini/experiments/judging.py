@@ -6,7 +6,6 @@ widened so that all of them together hold the truth in 95% of the cases.
 
 import ast
 import inspect
-import json
 import random
 import statistics as plain
 from math import inf
@@ -19,6 +18,7 @@ from .. import ppo as ppo_file
 from ..advantages import compute_relative_rewards
 from ..tasks import TASKS
 from .judges import Reward, length_bonus, offset, scale
+from .record import read_lines
 from .statistics import (
     RUNS,
     TARGET,
@@ -137,10 +137,10 @@ def c8(runs: Path) -> Verdict:
 
 def cells(runs: Path = RUNS) -> list[dict]:
     """The cost ledger's cells, small models and short responses first."""
-    files = (runs / "cost").glob("*.json")
-    found = [json.loads(path.read_text()) for path in files]
-    if not found:
-        raise FileNotFoundError("no cost ledger: python -m grpo_mini cost --ledger data/runs/cost")
+    ledger = runs / "cost.jsonl"
+    if not ledger.exists():
+        raise FileNotFoundError(f"no cost ledger: python -m grpo_mini cost --ledger {ledger}")
+    found = read_lines(ledger)
     keys = ("max_new_tokens", "group_size")
     return sorted(
         found,

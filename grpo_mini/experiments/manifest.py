@@ -11,14 +11,12 @@ MADE_BY = {  # first match counts
     "tiny-qwen/*": "python -m grpo_mini warmstart --out data/tiny-qwen",
     "problems/*": "python -m grpo_mini warmstart --out data/tiny-qwen",
     "preferences/*": "python -m grpo_mini preferences --out data/preferences/chain-sums.jsonl",
-    "runs/demo/*": "python -m grpo_mini demo --out data/runs/demo",
-    "runs/microscope/*": "python -m grpo_mini microscope --out data/runs/microscope/grpo.jsonl",
+    "runs/demo.*": "python -m grpo_mini demo --out data/runs",
+    "runs/microscope.jsonl": "python -m grpo_mini microscope --out data/runs/microscope.jsonl",
     "runs/headline.png": "python -m grpo_mini.experiments.headline",
-    "runs/learning/*": "make runs",
-    "runs/tuning-60s/*": "the command in its first line",
-    "runs/cost/*": "python -m grpo_mini cost --ledger data/runs/cost",
+    "runs/cost.jsonl": "python -m grpo_mini cost --ledger data/runs/cost.jsonl",
     **{
-        f"runs/{name}/*": f"python -m grpo_mini experiment {name} --out data/runs --resume"
+        f"runs/{name}.jsonl": f"python -m grpo_mini experiment {name} --out data/runs --resume"
         for name in EXPERIMENTS
     },
 }
@@ -28,7 +26,7 @@ HEADER = "| file | sha256 | made by |\n|---|---|---|\n"
 def main() -> None:
     """Replace the table at the end of data/README.md."""
     readme = DATA / "README.md"
-    text = readme.read_text().partition(HEADER)[0]
+    text = readme.read_text(encoding="utf-8").partition(HEADER)[0]
     rows = []
     for path in sorted(p for p in DATA.rglob("*") if p.is_file() and p != readme):
         name = path.relative_to(DATA).as_posix()

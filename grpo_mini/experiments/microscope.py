@@ -7,7 +7,6 @@ the update, so that one can see what the update did to it.
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from torch import Tensor
@@ -17,8 +16,9 @@ from ..grpo import GRPOConfig, GRPOTrainer
 from ..models import TINY_QWEN
 from ..rollout import Rollout
 from ..support.checkpoints import atomic_write
-from ..support.record import provenance
 from ..trainer import Batch
+from .options import Parser, whole
+from .record import portable_config, provenance, require_writable
 
 
 class RecordingTrainer(GRPOTrainer):
@@ -58,23 +58,22 @@ class RecordingTrainer(GRPOTrainer):
 
 def main(argv: Sequence[str]) -> None:
     """Train and record."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m grpo_mini microscope",
         description="Train with GRPO and record rollouts for the rollout microscope.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--steps", type=int, default=40, help="training steps")
-    parser.add_argument("--every", type=int, default=3, help="record every so many steps")
-    parser.add_argument("--prompts", type=int, default=3, help="prompts of a step to record")
-    parser.add_argument("--seed", type=int, default=0, help="of problems and sampling")
+    parser.add_argument("--steps", type=whole(1), default=40, help="training steps")
+    parser.add_argument("--every", type=whole(1), default=3, help="record every so many steps")
+    parser.add_argument("--prompts", type=whole(1), default=3, help="prompts of a step to record")
+    parser.add_argument("--seed", type=whole(0), default=0, help="of problems and sampling")
     parser.add_argument("--model", default=str(TINY_QWEN), help="folder or hub id")
     parser.add_argument("--out", type=Path, default=Path("runs/microscope.jsonl"), help="the file")
     arguments = parser.parse_args(argv)
 
+    require_writable(arguments.out)
     trainer = RecordingTrainer(GRPOConfig(model_name=arguments.model, seed=arguments.seed))
-    config = asdict(trainer.config) | {"model_name": Path(arguments.model).name}
-    header = {"algorithm": "GRPOTrainer", "config": config, **provenance()}
-    lines = [json.dumps({"run": header})]
+    lines = []
     for step in tqdm(range(1, arguments.steps + 1), desc="recording", unit="step"):
         questions = trainer.next_prompts()
         trainer.train(1, on_step=lambda row: None)
@@ -84,6 +83,24 @@ def main(argv: Sequence[str]) -> None:
                 group["answer"] = question["answer"]
             groups = trainer.recorded[: arguments.prompts]
             lines.append(json.dumps({"step": step, "groups": groups}, ensure_ascii=False))
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(arguments.out, "\n".join(lines) + "\n")
-    print(f"{len(lines) - 1} steps in {arguments.out}")
+    config, made = portable_config(trainer), provenance(trainer.threads)
+    header = json.dumps({"run": {"algorithm": "GRPOTrainer", "config": config, **made}})
+    atomic_write(arguments.out, "\n".join([header, *lines]) + "\n")
+    print(f"{len(lines)} steps in {arguments.out}")
+
+
+def read_rollouts(path: str | Path) -> tuple[dict, dict[int, list[dict]]]:
+    """The header of a file of rollouts, and its groups by step.
+
+    Raises:
+        ValueError: the file is none, or was cut short.
+    """
+    try:
+        first, *rows = Path(path).read_text(encoding="utf-8").splitlines()
+        header, rows = json.loads(first)["run"], [json.loads(row) for row in rows]
+        steps = {row["step"]: row["groups"] for row in rows}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a recorded run, or was cut short: {error!r}") from error
+    if not steps:
+        raise ValueError(f"{path} holds no rollouts; make it with: python -m grpo_mini microscope")
+    return header, steps

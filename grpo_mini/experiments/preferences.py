@@ -19,6 +19,8 @@ from ..rollout import sample
 from ..support.checkpoints import atomic_write
 from ..tasks import Record, get_task, has_thought
 from ..trainer import call_reward
+from .options import Parser, whole
+from .record import require_writable
 
 PREFERENCES = Path(__file__).parents[2] / "data" / "preferences" / "chain-sums.jsonl"
 DATA_SEED = 1000  # of the problems: training uses the seeds from 0 on
@@ -78,7 +80,7 @@ def write_pairs(pairs: Sequence[dict], path: Path) -> None:
 
 def read_pairs(part: str, path: Path = PREFERENCES) -> list[dict]:
     """The pairs of one part, "train" or "test", as TRL has them: chat messages for the texts."""
-    pairs = [json.loads(line) for line in path.read_text().splitlines()]
+    pairs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [as_messages(pair) for pair in pairs if pair["part"] == part]
 
 
@@ -95,16 +97,17 @@ def same_style(pair: dict) -> bool:
 
 def main(argv: Sequence[str]) -> None:
     """Sample, pair and write."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m grpo_mini preferences",
         description="Make preference pairs: a right and a wrong response to the same prompt.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--out", type=Path, required=True, help="the .jsonl file to write")
-    parser.add_argument("--problems", type=int, default=1200, help="problems to sample from")
-    parser.add_argument("--seed", type=int, default=0, help="of sampling and pairing")
+    parser.add_argument("--problems", type=whole(1), default=1200, help="problems to sample from")
+    parser.add_argument("--seed", type=whole(0), default=0, help="of sampling and pairing")
     parser.add_argument("--model", default=str(TINY_QWEN), help="folder or hub id")
     arguments = parser.parse_args(argv)
+    require_writable(arguments.out)
     torch.set_num_threads(1)  # the order of sums, and so the bytes, do not depend on the machine's
     model, tokenizer = load_policy(arguments.model, device="cpu")
     problems = get_task("chain-sums").dataset(arguments.problems, DATA_SEED)

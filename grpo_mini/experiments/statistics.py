@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy
 
-from ..support.record import read_run
+from .record import read_runs
 
 RUNS = Path(__file__).parents[2] / "data" / "runs"
 TARGET = 0.6  # the accuracy that "samples to" and "seconds to" ask for
@@ -48,7 +48,6 @@ class Interval(NamedTuple):
 class Run:
     """A recorded run: one setting of an experiment, trained from one seed."""
 
-    path: Path
     header: dict
     rows: list[dict]
 
@@ -68,17 +67,16 @@ def load(experiment: str, runs: Path = RUNS) -> dict[str, list[Run]]:
     Raises:
         FileNotFoundError: none is recorded; the message says how to make them.
     """
-    found: dict[str, list[Run]] = {}
-    for path in sorted((runs / experiment).glob("*.json*")):
-        header, rows = read_run(path)
-        label = header.get("setting") or header["algorithm"].removesuffix("Trainer").lower()
-        found.setdefault(label, []).append(Run(path, header, rows))
-    if not found:
+    path, found = runs / f"{experiment}.jsonl", {}
+    if not path.exists():
         folder = "data/runs" if runs == RUNS else runs
         raise FileNotFoundError(
-            f"{folder}/{experiment} holds no runs; "
-            f"python -m grpo_mini experiment {experiment} --out {folder} makes them"
+            f"{folder}/{experiment}.jsonl is not there; "
+            f"python -m grpo_mini experiment {experiment} --out {folder} makes it"
         )
+    for header, rows in read_runs(path):
+        label = header.get("setting") or header["algorithm"].removesuffix("Trainer").lower()
+        found.setdefault(label, []).append(Run(header, rows))
     return {label: sorted(group, key=lambda run: run.seed) for label, group in found.items()}
 
 
@@ -193,7 +191,7 @@ def accuracy_after(run: Run, samples: float) -> float:
     """
     last = run.evaluations()[-1]["samples"]
     if samples > last and "diverged" not in run.header:
-        raise ValueError(f"{run.path.name} ends after {last} samples, before {samples}")
+        raise ValueError(f"seed {run.seed}'s run ends after {last} samples, before {samples}")
     return at(run, "samples", samples)
 
 

@@ -10,6 +10,7 @@ from ..rollout import sample
 from ..support.rewards import call_reward
 from ..tasks import TASKS, get_task, has_thought
 from ..warmstart import THINK_SHARE, warm_start
+from .record import require_writable
 
 CARD = """---
 license: mit
@@ -39,6 +40,7 @@ nor the training ever sees (`problems/` beside this folder), at temperature 1:
 def make_tiny_qwen(arguments) -> None:
     """Warm-start a tiny Qwen on a task: demonstrations in, model and held-out problems out."""
     task, out = get_task(arguments.task), arguments.out
+    require_writable(out / "README.md")
     model, tokenizer = warm_start(task, arguments.steps, seed=arguments.seed)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
@@ -46,7 +48,7 @@ def make_tiny_qwen(arguments) -> None:
     write_problems(out.parent / "problems")
     prompts = [record["prompt"] for record in problems]
     rollout = sample(model, tokenizer, prompts, 4, generator=torch.Generator().manual_seed(0))
-    rewards = call_reward(task.reward, problems, rollout) == 1
+    rewards = call_reward(task.reward, problems, rollout) >= task.full_reward
     thinks = torch.tensor([has_thought(text) for text in rollout.texts])
     card = CARD.format(
         parameters=count_parameters(model),
@@ -62,7 +64,7 @@ def make_tiny_qwen(arguments) -> None:
         right_without=rewards[~thinks].float().mean(),
         truncated=rollout.truncated_B.float().mean(),
     )
-    (out / "README.md").write_text(card)
+    (out / "README.md").write_text(card, encoding="utf-8")
     print(card)
 
 
@@ -72,4 +74,4 @@ def write_problems(folder: Path) -> None:
     for task in TASKS.values():
         records = task.dataset(500, seed=0, held_out=True)
         lines = (json.dumps(record) + "\n" for record in records)
-        (folder / f"{task.name}.jsonl").write_text("".join(lines))
+        (folder / f"{task.name}.jsonl").write_text("".join(lines), encoding="utf-8")

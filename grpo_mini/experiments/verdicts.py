@@ -30,7 +30,7 @@ class Verdict:
     Attributes:
         word: one of `WORDS`.
         measured: the figures with their intervals.
-        files: folders below ``data/runs`` that the figures come from.
+        files: those of ``data/runs`` that the figures come from, without their ending.
         condition: what "holds only when" goes on with.
     """
 

@@ -1,24 +1,37 @@
-"""Checkpoints that appear whole or not at all, and that notice when a byte of theirs changed."""
+"""A run's folder: whole checkpoints or none, one run a folder, one process at a time.
 
+::
+
+    folder/run.json       which run it belongs to
+    folder/log.jsonl      a line a step
+    folder/step-000123/   a checkpoint; the last two are kept
+"""
+
+import contextlib
 import hashlib
 import json
 import os
 import random
+import re
 import shutil
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from typing import Self
 
+import numpy
 import torch
+from filelock import FileLock, Timeout
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint is missing, cut short or edited."""
+    """A checkpoint is missing, cut short or edited, or belongs to another run."""
 
 
 def atomic_write(path: Path, text: str) -> None:
     """Write a file so that a crash leaves the old one or the new one, never half of one."""
     draft = path.with_name(f".{path.name}.draft")
-    with draft.open("w") as file:
+    with draft.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -30,38 +43,161 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def global_random_states() -> dict:
-    """torch's and Python's global random states: a reward function may draw from them."""
-    return {"torch": torch.get_rng_state(), "python": random.getstate()}
+def random_states() -> dict:
+    """Every global random state: a reward function may draw from any of them."""
+    algorithm, keys, *rest = numpy.random.get_state()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "python": random.getstate(),
+        "numpy": (algorithm, torch.from_numpy(keys.astype("int64")), *rest),
+    }
 
 
-def set_global_random_states(states: dict) -> None:
-    """Put back what `global_random_states` returned."""
+def set_random_states(states: dict) -> None:
+    """Put back what `random_states` returned."""
     torch.set_rng_state(states["torch"])
+    if states["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states["cuda"])
     version, internal, gauss = states["python"]
     random.setstate((version, tuple(internal), gauss))
+    algorithm, keys, *rest = states["numpy"]
+    numpy.random.set_state((algorithm, keys.numpy().astype("uint32"), *rest))
 
 
-def write_checkpoint(
-    folder: Path, name: str, write: Callable[[Path], None], about: dict, keep: int = 2
-) -> Path:
-    """Let ``write`` fill a draft folder, add checksums, rename it to ``folder / name``.
+class RunFolder:
+    """The folder of one run, locked against other processes while ``with`` lasts.
 
-    Only the newest ``keep`` checkpoints stay.
+    Args:
+        folder: made if it is not there.
+        run: the run's id.
+        step: how far the run is; its folder must not be further.
+        megabytes: what a checkpoint takes.
+
+    Raises:
+        ValueError: the folder is a file, a checkpoint, another run's, in use, or its disk full.
+        OSError: it cannot be written.
     """
-    target, draft = folder / name, folder / f".draft-{os.getpid()}"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    write(draft)
-    names = sorted(p.relative_to(draft).as_posix() for p in draft.rglob("*") if p.is_file())
-    manifest = json.dumps({**about, "files": {n: sha256(draft / n) for n in names}}, indent=1)
-    atomic_write(draft / "manifest.json", manifest)
-    atomic_write(draft / "manifest.sha256", hashlib.sha256(manifest.encode()).hexdigest())
-    shutil.rmtree(target, ignore_errors=True)
-    draft.rename(target)
-    for old in sorted(folder.glob("step-*"))[:-keep]:
-        shutil.rmtree(old)
-    return target
+
+    def __init__(self, folder: str | Path, run: str, step: int = 0, megabytes: float = 0.0):
+        self.path = self.of(folder)
+        self.run, self.step, self.megabytes = run, step, megabytes
+
+    @staticmethod
+    def of(folder: str | Path) -> Path:
+        """The folder's whole path."""
+        return Path(folder).expanduser().resolve()
+
+    def __enter__(self) -> Self:
+        if self.path.is_file():
+            raise ValueError(f"{self.path} is a file; a run needs a folder")
+        if (self.path / "manifest.json").exists():
+            raise ValueError(
+                f"{self.path} is a checkpoint; give its run's folder {self.path.parent}"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            self.lock.acquire()
+        except Timeout as error:
+            raise ValueError(
+                f"{self.path} is in use by another training: wait for its end, or choose another "
+                f"folder"
+            ) from error
+        try:
+            self._claim()
+        except BaseException:
+            self.lock.release()
+            raise
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.lock.release()
+
+    def _claim(self) -> None:
+        recover(self.path)
+        card, found = self.path / "run.json", checkpoints(self.path)
+        about = json.loads(card.read_text(encoding="utf-8")) if card.exists() else {}
+        if about.get("run", self.run) != self.run or (found and not about):
+            begun = f"begun {about['begun']}, " if about else ""
+            raise ValueError(
+                f"{self.path} holds another run ({begun}{len(found)} checkpoints): go on with it "
+                f"(--resume, or Trainer.load), or choose another folder"
+            )
+        if found and step_of(found[0]) > self.step:
+            raise ValueError(
+                f"in {self.path} this run has got to step {step_of(found[0])}, but the trainer is "
+                f"at step {self.step}: load the newest checkpoint, or choose another folder"
+            )
+        free = shutil.disk_usage(self.path).free / 2**20
+        if free < self.megabytes:
+            raise ValueError(
+                f"a checkpoint takes about {self.megabytes:,.0f} MB, and the disk of {self.path} "
+                f"has {free:,.0f} MB left: make room, or choose another folder"
+            )
+        if not about:
+            begun = datetime.now().isoformat(" ", "seconds")
+            atomic_write(card, json.dumps({"run": self.run, "begun": begun}) + "\n")
+
+    def write(self, step: int, write: Callable[[Path], None], about: dict, keep: int = 2) -> Path:
+        """Let ``write`` fill a draft folder, add checksums, make it the checkpoint of ``step``.
+
+        At every moment some checkpoint is whole: a draft gets its manifest last, and an old one
+        of the same step is moved aside before it goes. `recover` ends what a crash broke off.
+        """
+        target = self.path / f"step-{step:06d}"
+        draft = self.path / f".draft-{target.name}"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        try:
+            write(draft)
+            files = {}
+            for file in sorted(p for p in draft.rglob("*") if p.is_file()):
+                with file.open("rb+") as handle:
+                    os.fsync(handle.fileno())
+                files[file.relative_to(draft).as_posix()] = sha256(file)
+            about = {**about, "run": self.run, "step": step, "files": files}
+            manifest = json.dumps(about, indent=1)
+            atomic_write(draft / "manifest.json", manifest)
+            atomic_write(draft / "manifest.sha256", hashlib.sha256(manifest.encode()).hexdigest())
+        except OSError:  # a full disk: leave no half of a checkpoint on it
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        aside = _aside(target) if target.exists() else None
+        draft.rename(target)
+        for old in [aside, *map(_aside, checkpoints(self.path)[keep:])]:
+            if old is not None:
+                shutil.rmtree(old)
+        self.step = step
+        return target
+
+
+def _aside(checkpoint: Path) -> Path:
+    """Rename a checkpoint that has to go: from then on nobody takes it for whole."""
+    return checkpoint.rename(checkpoint.with_name(f".old-{checkpoint.name}"))
+
+
+def recover(folder: Path) -> None:
+    """End what a crash broke off: a whole draft takes its place, and what was to go goes."""
+    for draft in folder.glob(".draft-step-*"):
+        target = folder / draft.name.removeprefix(".draft-")
+        if (draft / "manifest.sha256").exists() and not target.exists():
+            draft.rename(target)
+        else:
+            shutil.rmtree(draft)
+    for aside in folder.glob(".old-step-*"):
+        shutil.rmtree(aside)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step of a checkpoint's folder."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in a run's folder, the newest first."""
+    found = [p for p in folder.glob("step-*") if re.fullmatch(r"step-\d{6,}", p.name)]
+    return sorted((p for p in found if p.is_dir()), key=step_of, reverse=True)
 
 
 def verified_checkpoint(folder: Path) -> tuple[Path, dict]:
@@ -70,15 +206,22 @@ def verified_checkpoint(folder: Path) -> tuple[Path, dict]:
     Raises:
         CheckpointError: there is none, or a file of it is missing, cut short or edited.
     """
-    candidates = [folder] if (folder / "manifest.json").exists() else []
-    candidates = candidates or sorted(folder.glob("step-*"), reverse=True)
-    if not candidates:
-        raise CheckpointError(f"there is no checkpoint in {folder.resolve()}")
-    newest, earlier = candidates[0], candidates[1:]
+    if (folder / "manifest.json").exists():
+        newest, earlier = folder, []
+    else:
+        with contextlib.suppress(Timeout, OSError):  # in use, or only to be read
+            with FileLock(folder / ".lock", timeout=0):
+                recover(folder)
+        found = checkpoints(folder)
+        if not found:
+            raise CheckpointError(f"there is no checkpoint in {folder.resolve()}")
+        newest, *earlier = found
     advice = f"; the one before it is {earlier[0]}: load that" if earlier else ""
     try:
-        text = (newest / "manifest.json").read_text()
-        if hashlib.sha256(text.encode()).hexdigest() != (newest / "manifest.sha256").read_text():
+        text = (newest / "manifest.json").read_text(encoding="utf-8")
+        if hashlib.sha256(text.encode()).hexdigest() != (newest / "manifest.sha256").read_text(
+            encoding="utf-8"
+        ):
             raise CheckpointError(f"{newest / 'manifest.json'} was cut short or edited{advice}")
         manifest = json.loads(text)
         for name, checksum in manifest["files"].items():

@@ -4,16 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 from huggingface_hub.constants import HF_HUB_CACHE
 from transformers.utils import logging
-
-
-def default_device() -> torch.device:
-    """CUDA where there is one, else Apple's MPS, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 @contextmanager
@@ -31,11 +23,12 @@ def _quietly(name: str | Path) -> Iterator[None]:
 
 def load_pretrained(auto_class, name: str | Path, **options):
     """Load from a folder or the hub, or say where it was looked for and what to do."""
+    folder = Path(name).expanduser()
     try:
         with _quietly(name):
-            return auto_class.from_pretrained(str(name), trust_remote_code=False, **options)
+            source = str(folder) if folder.is_dir() else str(name)
+            return auto_class.from_pretrained(source, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
-        folder = Path(name).expanduser()
         if folder.is_dir():
             what = f"the folder {folder.resolve()} has no model that can be loaded from safetensors"
         else:

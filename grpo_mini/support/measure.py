@@ -1,26 +1,19 @@
-"""What the metrics mean, intervals, memory, and a Ctrl-C that waits for the step to end."""
+"""What the metrics mean, and the interval of a share."""
 
 import math
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-import torch
 
 # Every metric of a training step: what it means, and what is healthy.
 METRICS = {
     "step": "updates done so far",
     "reward_mean": "mean reward of the samples; it should rise",
+    "reward_std": "spread of the rewards of the batch; 0 means that there is nothing to compare",
     "think_share": "share of responses that think first; rises if thinking pays",
     "length_mean": "response tokens, mean; rises with thinking, runaway growth is a warning",
     "truncated_share": "responses cut off without an end token; near 0, else raise max_new_tokens",
     "policy_loss": "value of the surrogate; GRPO: near 0 on-policy, so no measure of learning",
     "entropy": "nats per token while sampling; falls slowly, near 0 means exploration is over",
-    "kl": "estimated KL to the reference per token (only with kl_coef > 0); grows slowly",
-    "clip_fraction": "share of tokens where clipping stops the gradient; 0 on-policy, 0.2 is high",
+    "kl": "estimated KL to the reference, mean per token (with kl_coef > 0); grows slowly",
+    "clip_fraction": "share of tokens whose gradient the surrogate stopped; 0.2 is high",
     "log_prob_distance": "mean |re-scored - sampled| log-prob; 1e-6 in float32, above 0.05 a bug",
     "grad_norm": "length of the policy's gradient before clipping; a sudden change is a warning",
     "tokens_per_second": "sampled tokens over the whole step's time",
@@ -37,9 +30,9 @@ METRICS = {
     "silent_group_share": "GRPO: groups with equal rewards, which teach nothing; below 0.5",
     "advantage_mean": "near 0 by construction",
     "advantage_std": "1 after standardisation; the hidden part of the step size",
-    "value_loss": "PPO: squared error of the critic; should fall",
+    "value_loss": "PPO: squared error of the critic, mean per token; should fall",
     "value_grad_norm": "PPO: length of the critic's gradient before clipping",
-    "explained_variance": "PPO: share of the returns' variance the critic knows; 0 at first, rises",
+    "explained_variance": "PPO: share of the returns' variance the critic knows; none if all equal",
     "eval_accuracy": "right answers on held-out problems, sampled at the training temperature",
     "eval_low": "lower end of its 95% Wilson interval",
     "eval_high": "upper end of its 95% Wilson interval",
@@ -62,39 +55,3 @@ def wilson_interval(right: int, number: int, z: float = 1.96) -> tuple[float, fl
     margin = z * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2))
     scale = 1 + z**2 / number
     return max(centre - margin, 0.0) / scale, min((centre + margin) / scale, 1.0)
-
-
-def peak_memory_mb(device: torch.device) -> float | None:
-    """Most memory held so far, of the GPU or of this process; None where nobody tells."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    status = Path("/proc/self/status")
-    if status.exists():  # not getrusage: there a process inherits the peak of the one before exec
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(peak.split()[1]) / 2**10
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-
-
-@contextmanager
-def uninterrupted() -> Iterator[Callable[[], bool]]:
-    """Hold Ctrl-C back until the running step is done; a second one breaks it off."""
-    caught = []
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # only the main thread may handle signals
-        return
-
-    def remember(number, frame):
-        if caught:
-            raise KeyboardInterrupt
-        caught.append(number)
-
-    previous = signal.signal(signal.SIGINT, remember)
-    try:
-        yield lambda: bool(caught)
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -1,6 +1,8 @@
 """Saving a trainer and going on from where it stopped, bit for bit."""
 
+import contextlib
 import json
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,62 +12,117 @@ import torch
 
 from .checkpoints import (
     CheckpointError,
-    global_random_states,
-    set_global_random_states,
+    RunFolder,
+    random_states,
+    set_random_states,
     verified_checkpoint,
-    write_checkpoint,
 )
+from .rewards import fingerprint, name_of, reward_functions
 
 
 class Resumable:
     """The half of a `Trainer` that writes and reads checkpoints."""
 
+    _folder: RunFolder | None = None
+
+    def new_run(self) -> None:
+        """Begin a run of its own: a folder that holds another is not written to."""
+        self.run = secrets.token_hex(8)
+
+    def identity(self) -> dict:
+        """What decides the run besides its random states: a checkpoint goes on with no other."""
+        return {
+            "trainer": type(self).__name__,
+            "config": json.loads(json.dumps(asdict(self.config))),
+            "reward": [name_of(reward) for reward in reward_functions(self.reward)],
+            "dataset": fingerprint(self.dataset),
+        }
+
+    @contextlib.contextmanager
+    def in_folder(self, folder: str | Path | None):
+        """Hold the run's folder, locked, while ``with`` lasts; None holds nothing."""
+        held = self._folder
+        if folder is None or (held is not None and held.path == RunFolder.of(folder)):
+            yield held
+            return
+        weights = {p for model in self.models().values() for p in model.parameters()}
+        numbers = sum(p.numel() * (3 if p.requires_grad else 1) for p in weights)  # Adam has two
+        with RunFolder(folder, self.run, self.step, 4 * numbers / 2**20) as self._folder:
+            try:
+                yield self._folder
+            finally:
+                self._folder = held
+
     def save(self, folder: str | Path) -> Path:
-        """Write ``folder/step-000123``; it appears whole or not at all. The last two are kept."""
+        """Write ``folder/step-000123``; it appears whole or not at all. The last two are kept.
+
+        Raises:
+            ValueError: the folder is a file, another run's, or in use.
+        """
 
         def write(draft: Path) -> None:
             for role, model in self.models().items():
                 model.save_pretrained(draft / role)
             self.tokenizer.save_pretrained(draft / "policy")
             optimizers = {role: o.state_dict() for role, o in self.optimizers().items()}
-            random_states = {"generator": self.generator.get_state(), **global_random_states()}
-            torch.save({"optimizers": optimizers, **random_states}, draft / "state.pt")
-            (draft / "history.json").write_text(json.dumps(self.history))
+            states = {"generator": self.generator.get_state(), **random_states()}
+            torch.save({"optimizers": optimizers, **states}, draft / "state.pt")
+            history = json.dumps(self.history)
+            (draft / "history.json").write_text(history, encoding="utf-8")
 
-        about = {"trainer": type(self).__name__, "step": self.step, "config": asdict(self.config)}
-        return write_checkpoint(Path(folder), f"step-{self.step:06d}", write, about)
+        about = {**self.identity(), "threads": self.threads}
+        with self.in_folder(folder) as run_folder:
+            return run_folder.write(self.step, write, about)
 
     @classmethod
     def load(
         cls,
         folder: str | Path,
-        reward: Callable[..., list[float]] | None = None,
+        reward: Callable | Sequence[Callable] | None = None,
         dataset: Sequence | None = None,
+        eval_dataset: Sequence | None = None,
     ) -> Self:
         """Go on from the newest checkpoint in ``folder``, or from that checkpoint itself.
 
-        A reward function or data set that is not the task's has to be given again.
+        Bit for bit, on the same kind of CPU: the number of threads is the run's too. A reward
+        function or data set that is not the task's has to be given again, and to be the same.
 
         Raises:
-            CheckpointError: there is none, a file is missing, cut short or edited, or it was
-                written by another trainer.
+            CheckpointError: there is none, a file is missing, cut short or edited, it was written
+                by another trainer or version, or reward or data are not the run's.
         """
-        checkpoint, about = verified_checkpoint(Path(folder))
-        kinds = {kind.__name__: kind for kind in (cls, *cls.__subclasses__())}
+        checkpoint, about = verified_checkpoint(Path(folder).expanduser())
+        kinds = {kind.__name__: kind for kind in (cls, *_all_subclasses(cls))}
         if about["trainer"] not in kinds:
             raise CheckpointError(
                 f"{checkpoint} was written by {about['trainer']}, not by {cls.__name__}"
             )
         kind = kinds[about["trainer"]]
-        config = kind.config_class(**about["config"])
+        try:
+            config = kind.config_class(**about["config"])
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{checkpoint} is of another version: {error}") from error
         model, tokenizer = cls.load_policy(checkpoint / "policy", config.device)
-        trainer = kind(config, reward, dataset, model, tokenizer)
+        trainer = kind(config, reward, dataset, model, tokenizer, eval_dataset)
+        for name, now in trainer.identity().items():
+            if now != about[name]:
+                raise CheckpointError(
+                    f"{checkpoint} was trained with another {name}: {about[name]}, and not {now}. "
+                    + (f"Hand it to Trainer.load({name}=...)" if name in ("reward", "dataset") else
+                       "It is of another version")
+                )  # fmt: skip
         trainer.restore_models(checkpoint)
         state = torch.load(checkpoint / "state.pt", weights_only=True, map_location="cpu")
         for role, optimizer in trainer.optimizers().items():
             optimizer.load_state_dict(state["optimizers"][role])
         trainer.generator.set_state(state["generator"])
-        set_global_random_states(state)
-        trainer.history = json.loads((checkpoint / "history.json").read_text())
-        trainer.step = about["step"]
+        set_random_states(state)
+        trainer.history = json.loads((checkpoint / "history.json").read_text(encoding="utf-8"))
+        trainer.step, trainer.run = about["step"], about["run"]
+        trainer.threads = about["threads"]
         return trainer
+
+
+def _all_subclasses(kind: type) -> list[type]:
+    children = kind.__subclasses__()
+    return [*children, *(heir for child in children for heir in _all_subclasses(child))]

@@ -1,6 +1,7 @@
 """Where a training's steps go: the history, a file, and a progress bar or a callback."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,8 +29,8 @@ class StepLog:
         on_step: Callable[[dict], None] | None,
     ):
         self.history, self.on_step, self.file = history, on_step, None
+        self.remarks: list[str] = []
         if folder is not None:
-            Path(folder).mkdir(parents=True, exist_ok=True)
             self.file = Path(folder) / "log.jsonl"
             atomic_write(self.file, "".join(json.dumps(row) + "\n" for row in history))
 
@@ -48,7 +49,7 @@ class StepLog:
         """Add a row to history and file."""
         self.history.append(row)
         if self.file is not None:
-            with self.file.open("a") as file:
+            with self.file.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
 
     def show(self, row: dict) -> None:
@@ -59,3 +60,9 @@ class StepLog:
         )
         if self.on_step is not None:
             self.on_step(row)
+
+    def say(self, remark: str) -> None:
+        """A line for the reader, above the progress bar; `remarks` keeps it in any case."""
+        self.remarks.append(remark)
+        if self.on_step is None:
+            self.progress.write(remark, file=sys.stderr)

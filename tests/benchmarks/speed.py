@@ -19,9 +19,9 @@ import torch
 from transformers import TrainerCallback
 
 from grpo_mini.grpo import GRPOConfig, GRPOTrainer
+from grpo_mini.machine.device import peak_memory_mb
 from grpo_mini.models import TINY_QWEN, count_parameters, encode_prompts, load_policy
 from grpo_mini.rollout import sample
-from grpo_mini.support.measure import peak_memory_mb
 from grpo_mini.tasks import TASKS
 
 PROMPTS, GROUP, NEW_TOKENS = 32, 8, 50

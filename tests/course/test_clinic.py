@@ -13,15 +13,15 @@ from grpo_mini.experiments.evidence import EXPERIMENTS
 def runs(tmp_path):
     """Made-up runs of every setting of the zoo; in a sick one entropy is doubled."""
     sick = {case.sick for case in clinic.CASES.values()}
-    folder = tmp_path / "zoo"
-    folder.mkdir()
+    lines = []
     for label in EXPERIMENTS["zoo"].settings:
         header = {"config": {"seed": 0}, "algorithm": "GRPOTrainer", "setting": label}
         header["examples"] = [["1+1=", f"{label} says <answer>2</answer>"]]
         history = {name: [0.5] * 31 for name in clinic.NAMES}
         history |= {"step": list(range(31)), "policy_loss": [1e-8 * (label in sick)] * 31}
         history["entropy"] = [1.0 if label in sick else 0.5] * 31
-        (folder / f"{label}-seed0.json").write_text(json.dumps({"run": header, "history": history}))
+        lines.append(json.dumps({"run": header, "history": history}) + "\n")
+    (tmp_path / "zoo.jsonl").write_text("".join(lines), encoding="utf-8")
     return tmp_path
 
 

@@ -1,20 +1,17 @@
 """Forest plots: differences at equal samples, words that say no more than the intervals."""
 
-import json
-
 import pytest
 
 from grpo_mini.course import forest as module
+from grpo_mini.experiments.record import add_line
 from grpo_mini.experiments.statistics import Interval
 
 
-def write(folder, label, seed, accuracies, per_step, **header):
+def write(path, label, seed, accuracies, per_step, **header):
     header = {"config": {"seed": seed}, "algorithm": "GRPOTrainer", "setting": label, **header}
     samples = [i * per_step for i in range(len(accuracies))]
     history = {"samples": samples, "step": list(range(len(samples))), "eval_accuracy": accuracies}
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{label}-seed{seed}.json"
-    path.write_text(json.dumps({"run": header, "history": history}))
+    add_line(path, {"run": header, "history": history})
 
 
 @pytest.fixture
@@ -22,9 +19,9 @@ def runs(tmp_path):
     """GRPO and a DAPO that samples twice as much and learns as much a step."""
     for seed in range(3):
         noise = seed / 100
-        write(tmp_path / "variants", "grpo", seed, [0.2, 0.4 + noise, 0.6 + noise], 100)
-        write(tmp_path / "variants", "dapo", seed, [0.2, 0.4 + noise, 0.6 + noise], 200)
-        write(tmp_path / "variants", "rloo", seed, [0.2, 0.5 + noise, 0.7 + noise], 100)
+        write(tmp_path / "variants.jsonl", "grpo", seed, [0.2, 0.4 + noise, 0.6 + noise], 100)
+        write(tmp_path / "variants.jsonl", "dapo", seed, [0.2, 0.4 + noise, 0.6 + noise], 200)
+        write(tmp_path / "variants.jsonl", "rloo", seed, [0.2, 0.5 + noise, 0.7 + noise], 100)
     return tmp_path
 
 

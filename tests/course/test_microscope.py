@@ -8,7 +8,7 @@ from grpo_mini.__main__ import main
 from grpo_mini.course import RolloutMicroscope, predict
 from grpo_mini.course.predictions import ROLLOUT
 from grpo_mini.course.widgets.microscope import RECORDED, tour
-from grpo_mini.support.record import read_run
+from grpo_mini.experiments.microscope import read_rollouts
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +22,11 @@ def recorded(tmp_path_factory):
 
 
 def test_a_recorded_step_holds_what_sampling_and_update_did(recorded):
-    header, rows = read_run(recorded)
-    assert [row["step"] for row in rows] == [1, 3] and header["commit"]
-    for row in rows:
-        assert len(row["groups"]) == 2
-        for group in row["groups"]:
+    header, steps = read_rollouts(recorded)
+    assert list(steps) == [1, 3] and header["commit"]
+    for groups in steps.values():
+        assert len(groups) == 2
+        for group in groups:
             advantages = [sample["advantage"] for sample in group["samples"]]
             assert len(advantages) == 8 and abs(sum(advantages)) < 1e-2
             for sample in group["samples"]:
@@ -38,10 +38,10 @@ def test_a_recorded_step_holds_what_sampling_and_update_did(recorded):
 
 def test_the_first_token_of_what_was_paid_becomes_more_likely():
     """Summed over the shipped run: the update does what the advantages say."""
-    _, rows = read_run(RECORDED)
+    _, steps = read_rollouts(RECORDED)
     moved = {True: [], False: []}
-    for row in rows:
-        for group in row["groups"]:
+    for groups in steps.values():
+        for group in groups:
             for sample in group["samples"]:
                 if sample["advantage"]:
                     change = sample["after"][0] - sample["before"][0]
@@ -85,9 +85,9 @@ def test_the_tour_has_five_moments_that_are_what_their_names_say():
 
 
 def test_questions_about_the_rollouts_are_answered_by_the_recorded_numbers():
-    _, rows = read_run(RECORDED)
+    _, steps = read_rollouts(RECORDED)
     blamed, quiet, loud = [], [], []
-    for group in (group for row in rows for group in row["groups"]):
+    for group in (group for groups in steps.values() for group in groups):
         silent = len({sample["reward"] for sample in group["samples"]}) == 1
         for sample in group["samples"]:
             moved = [a - b for a, b in zip(sample["after"], sample["before"], strict=True)]

@@ -9,6 +9,7 @@ from grpo_mini.course import predictions, theory
 from grpo_mini.course.ledger import ledger
 from grpo_mini.course.widgets.race import SETTINGS, RaceViewer
 from grpo_mini.experiments.claims import CLAIMS
+from grpo_mini.experiments.record import read_lines
 from grpo_mini.experiments.statistics import bootstrap, curve, final, load
 from tests.course.test_widgets import ends
 from tests.synthetic_runs import write, write_cost
@@ -140,8 +141,8 @@ def test_the_page_shows_each_verdict_with_rule_and_sources(runs):
         verdict = claim.verdict(runs)
         assert f"<b>{verdict.word}</b>" in page and f"<b>{claim.number}</b>" in page
         for name in verdict.files:
-            number = len(list((runs / name).iterdir()))
-            assert f"<a href='../data/runs/{name}'>{name}</a> ({number} files)" in page
+            number = len(read_lines(runs / f"{name}.jsonl"))
+            assert f"<a href='../data/runs/{name}.jsonl'>{name}</a> ({number} runs)" in page
     assert "<a href='https://arxiv.org/abs/2501.12948v2'>" in page
     assert page.count("<summary>rule</summary>") == len(CLAIMS)
 

@@ -4,11 +4,11 @@ import html
 import math
 from pathlib import Path
 
-from ...support.record import read_run
+from ...experiments.microscope import read_rollouts
 from .base import Lab, choice, flag, slider
 from .looks import DOWN, GREY, UP
 
-RECORDED = Path(__file__).parents[3] / "data" / "runs" / "microscope" / "grpo.jsonl"
+RECORDED = Path(__file__).parents[3] / "data" / "runs" / "microscope.jsonl"
 STRONG = 0.5  # a change of the log-prob, in nats, that is painted in full colour
 PER_LINE = 15
 
@@ -28,12 +28,7 @@ class RolloutMicroscope(Lab):
     height = 4.6
 
     def __init__(self, path: str | Path = RECORDED):
-        _, rows = read_run(path)
-        if not rows or "groups" not in rows[0]:
-            raise ValueError(
-                f"{path} holds no rollouts; make it with: python -m grpo_mini microscope"
-            )
-        self.rows = {row["step"]: row["groups"] for row in rows}
+        _, self.rows = read_rollouts(path)
         self.presets = tour(self.rows)
         super().__init__()
 

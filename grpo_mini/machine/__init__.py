@@ -1,0 +1,1 @@
+"""The computer: its devices, processors and memory, and its Ctrl-C."""
