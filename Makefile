@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab demo runs evidence notebooks test lint format python clean
+.PHONY: help lab demo runs evidence gpu-check notebooks test lint format python clean
 
 # The first of these that runs, is of a supported version and can make a virtual environment.
 # Each is tried, not only looked up: a name may exist and still not start.
@@ -15,7 +15,7 @@ VENV_PYTHON = .venv/bin/python
 PIP_INSTALL = $(VENV_PYTHON) -m pip install --disable-pip-version-check
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
 	@echo
 	@echo 'Options go into ARGS:    make test ARGS="-k tasks -x"   make lab ARGS="--no-browser"'
 	@echo 'Another Python:          make lab PYTHON=/path/to/python3.12'
@@ -30,26 +30,25 @@ notebooks: .venv/installed-test  ## run the notebooks and store their outputs (N
 	$(VENV_PYTHON) tests/notebooks/refresh.py $(NAMES)
 
 # The tests and the demo use only what is in the clone. Offline, a slip fails at once.
-demo test runs evidence: export HF_HUB_OFFLINE = 1
+demo test runs evidence gpu-check: export HF_HUB_OFFLINE = 1
 
 demo: .venv/installed  ## train the tiny Qwen with GRPO and with PPO, and compare them
 	$(VENV_PYTHON) -m grpo_mini demo $(ARGS)
 
-# A run that is there is not made again; delete its file to remake it.
-SEEDS = 0 1 2 3 4 5 6 7 8 9
-RECORD = $(VENV_PYTHON) -m grpo_mini train --steps 100000 --seconds 60 --evaluate-every 10
-runs: .venv/installed  ## record the learning runs in data/runs/learning (half an hour)
-	@for algorithm in grpo ppo; do for seed in $(SEEDS); do \
-		record=data/runs/learning/$$algorithm-seed$$seed.jsonl; test -e $$record || \
-		$(RECORD) --algorithm $$algorithm --seed $$seed --record $$record || exit; \
-	done; done
+# A run that is there is not made again; delete the file to remake them all.
+runs: .venv/installed  ## record the learning runs in data/runs/learning.jsonl (an hour)
+	$(VENV_PYTHON) -m grpo_mini experiment learning --out data/runs --resume
 
 # Into a folder of its own, so that it can be compared with what is recorded. Goes on if killed.
 EVIDENCE = runs/evidence
 evidence: .venv/installed  ## make every experiment again and compare with the record (four to five hours)
-	$(VENV_PYTHON) -m grpo_mini cost --ledger $(EVIDENCE)/cost
+	$(VENV_PYTHON) -m grpo_mini cost --ledger $(EVIDENCE)/cost.jsonl
 	$(VENV_PYTHON) -m grpo_mini experiment all --out $(EVIDENCE) --resume $(ARGS)
 	$(VENV_PYTHON) -m grpo_mini experiment --compare --out $(EVIDENCE)
+
+# TRL's step stands beside ours where TRL is installed, as it is for the tests.
+gpu-check: .venv/installed-test  ## measure everything that is different on a CUDA GPU (5 minutes)
+	$(VENV_PYTHON) -m grpo_mini gpu-check $(ARGS)
 
 test: .venv/installed-test  ## run all tests
 	$(VENV_PYTHON) -m pytest $(ARGS)

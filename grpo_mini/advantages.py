@@ -16,9 +16,10 @@ def _grouped(rewards_B: Tensor, group_size: int) -> Tensor:
     Raises:
         ValueError: not one-dimensional, group_size below 2, no complete group, NaN or infinite.
     """
-    if rewards_B.dim() != 1:
-        raise ValueError(f"rewards must have shape [B], got {list(rewards_B.shape)}")
-    if group_size < 2:
+    if not isinstance(rewards_B, Tensor) or rewards_B.dim() != 1:
+        seen = list(rewards_B.shape) if isinstance(rewards_B, Tensor) else type(rewards_B).__name__
+        raise ValueError(f"rewards must be a tensor of shape [B], got {seen}")
+    if not isinstance(group_size, int) or group_size < 2:
         raise ValueError(
             f"group_size must be at least 2, got {group_size}: a group of one is its own mean, "
             f"so its relative reward would always be 0"
@@ -83,7 +84,7 @@ def compute_relative_rewards(
             leaves nothing to divide by.
     """
     rewards = _grouped(rewards_B, group_size)
-    if normalize and not 0 <= ddof < group_size:
+    if normalize and not (isinstance(ddof, int) and 0 <= ddof < group_size):
         raise ValueError(f"ddof must be between 0 and group_size - 1, got {ddof}")
     baselines = rewards.mean(dim=1, keepdim=True)
     relative = rewards - baselines
@@ -125,6 +126,8 @@ def standardize(
     Raises:
         ValueError: a mask of another shape.
     """
+    if not isinstance(advantages, Tensor):
+        raise ValueError(f"advantages must be a tensor, got a {type(advantages).__name__}")
     if mask is not None and mask.shape != advantages.shape:
         shapes = f"{list(mask.shape)} for advantages {list(advantages.shape)}"
         raise ValueError(f"the mask must have the advantages' shape, got {shapes}")
@@ -149,7 +152,10 @@ def gae(
     Returns:
         Advantages and returns (advantages + values), both [B, T] and 0 on padding.
     """
-    if not rewards_BT.shape == values_BT.shape == mask_BT.shape:
+    for name, value in (("gamma", gamma), ("lam", lam)):
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} must be between 0 and 1, got {value}")
+    if not rewards_BT.shape == values_BT.shape == mask_BT.shape or mask_BT.dim() != 2:
         shapes = [list(tensor.shape) for tensor in (rewards_BT, values_BT, mask_BT)]
         raise ValueError(f"rewards, values and mask must have one shape [B, T], got {shapes}")
     padding = mask_BT == 0

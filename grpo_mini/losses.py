@@ -5,6 +5,8 @@ computed in float32 or better, whatever the model's dtype, because ratios of log
 what the algorithms are about.
 """
 
+from math import inf
+
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
@@ -15,18 +17,34 @@ KL_ESTIMATORS = ("k1", "k2", "k3")
 
 def _scaled(logits: Tensor, temperature: float) -> Tensor:
     """Logits / temperature, in at least float32."""
-    if not temperature > 0:
-        raise ValueError(f"temperature must be above 0, got {temperature}")
+    _require_tensors(logits=logits)
+    if not isinstance(temperature, int | float) or not 0 < temperature < inf:
+        raise ValueError(f"temperature must be above 0, got {temperature!r}")
     logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
     return logits if temperature == 1.0 else logits / temperature
+
+
+def _require_tensors(**tensors: Tensor) -> None:
+    """Refuse lists, arrays and numbers."""
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor):
+            raise ValueError(f"{name} must be a tensor, got a {type(tensor).__name__}")
+
+
+def _require_at_least_0(**limits: float) -> None:
+    for name, value in limits.items():
+        if not value >= 0:
+            raise ValueError(f"{name} must be at least 0, got {value}")
 
 
 def _require_alike(name: str, like: Tensor, **tensors: Tensor) -> None:
     """Refuse tensors that would be stretched along a wrong axis: [B] where [B, 1] was meant.
 
     Raises:
-        ValueError: another number of axes than ``like``, or a size that is neither its nor 1.
+        ValueError: no tensor, another number of axes than ``like``, or a size that is neither its
+            nor 1.
     """
+    _require_tensors(**{name: like}, **tensors)
     for other, tensor in tensors.items():
         sizes = zip(tensor.shape, like.shape, strict=False)
         if tensor.dim() != like.dim() or any(a not in (1, b) for a, b in sizes):
@@ -43,6 +61,10 @@ def token_log_probs(logits_BTV: Tensor, tokens_BT: Tensor, temperature: float = 
     old probabilities is wrong from the first token on.
     """
     logits = _scaled(logits_BTV, temperature)
+    _require_tensors(tokens=tokens_BT)
+    if tokens_BT.shape != logits.shape[:-1]:
+        shapes = f"{list(tokens_BT.shape)} for logits {list(logits.shape)}"
+        raise ValueError(f"tokens must have the logits' shape without V, got {shapes}")
     chosen = logits.gather(-1, tokens_BT.unsqueeze(-1)).squeeze(-1)
     return chosen - logits.logsumexp(dim=-1)
 
@@ -80,6 +102,7 @@ def clipped_surrogate(
             a shape does not fit: advantages [B] would weigh tokens, not responses.
     """
     _require_alike("log_probs", log_probs, old_log_probs=old_log_probs, advantages=advantages)
+    _require_at_least_0(clip_low=clip_low, clip_high=clip_high)
     if dual_clip is not None and not dual_clip > 1:
         raise ValueError(f"dual_clip must be above 1, got {dual_clip}")
     ratio = torch.exp(log_probs - old_log_probs)
@@ -123,6 +146,7 @@ def value_loss(
     error = (values - returns) ** 2
     if clip is None:
         return error
+    _require_at_least_0(clip=clip)
     if old_values is None:
         raise ValueError("value_loss with clip needs old_values, the values before the update")
     clipped = old_values + (values - old_values).clamp(-clip, clip)
@@ -135,6 +159,7 @@ def preference_loss(chosen: Tensor, rejected: Tensor) -> Tensor:
     The Bradley-Terry model says that the chosen response wins with probability sigmoid(difference
     of the scores); this is minus the log-likelihood (InstructGPT, arXiv 2203.02155, equation 1).
     """
+    _require_alike("chosen", chosen, rejected=rejected)
     # Not log(sigmoid(x)): in float32 that sigmoid is exactly 0 from x = -104 on.
     return -logsigmoid(chosen - rejected).mean()
 
@@ -145,6 +170,9 @@ def token_weights(mask_BT: Tensor, mode: str = "sequence", length: int | None = 
     Weights of the *whole* batch let micro-batches be summed to exactly the undivided loss: means
     of micro-batches would not, because responses differ in length.
     """
+    _require_tensors(mask=mask_BT)
+    if mask_BT.dim() != 2:
+        raise ValueError(f"the mask must have shape [B, T], got {list(mask_BT.shape)}")
     mask = mask_BT.to(torch.float32) if not mask_BT.is_floating_point() else mask_BT
     batch_size = mask.shape[0]
     if mode == "sequence":
@@ -152,7 +180,7 @@ def token_weights(mask_BT: Tensor, mode: str = "sequence", length: int | None = 
     if mode == "token":
         return mask / mask.sum().clamp(min=1)
     if mode == "constant":
-        if length is None or length < 1:
+        if not isinstance(length, int) or length < 1:
             raise ValueError(f"mode 'constant' needs length, the longest response; got {length}")
         return mask / (batch_size * length)
     raise ValueError(f"unknown aggregation {mode!r}; there are: {', '.join(AGGREGATIONS)}")

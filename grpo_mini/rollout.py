@@ -137,6 +137,7 @@ def sample(
     """
     number("samples_per_prompt", samples_per_prompt, 1, whole=True)
     number("max_new_tokens", max_new_tokens, 1, whole=True)
+    number("temperature", temperature, 0, above=True)
     window = getattr(model.config, "max_position_embeddings", None) or 1 << 30
     encoded = encode_prompts(tokenizer, prompts, window - max_new_tokens, template)
     encoded = [prompt for prompt in encoded for _ in range(samples_per_prompt)]

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
@@ -206,6 +206,7 @@ class Trainer(Resumable):
         self.policy_optimizer = self.make_optimizer(model, self.config.learning_rate)
         self.generator = torch.Generator(model.device).manual_seed(self.config.seed)
         self.history: list[dict] = []
+        self.remarks: list[str] = []  # what the last training had to say
         self.step = 0
         self.threads: int | None = self.config.threads
         self._checked, self._silent_steps = False, 0
@@ -539,6 +540,7 @@ class Trainer(Resumable):
 
     def prepare(self, log: StepLog) -> None:
         """Before the first step: models in eval mode, and as many threads as are best now."""
+        self.remarks = log.remarks
         for model in self.models().values():
             model.eval()
         if self._pace is None:
@@ -593,29 +595,19 @@ class Trainer(Resumable):
             ValueError: there are no problems, or the data set is not the task's and no other
                 problems were given.
         """
-        problems, reward = self.eval_dataset if problems is None else problems, self.reward
-        full_reward, weights = 1.0, self.config.reward_weights
+        problems = self.eval_dataset if problems is None else problems
+        config, reward, full_reward = self.config, self.reward, 1.0
         if problems is None:
             if self.own_data:
                 raise ValueError(
                     "this trainer has a data set of its own: say what to measure on, with "
                     "eval_dataset=... when it is made, or evaluate(problems)"
                 )
-            problems, reward, weights = self.problems(True, size, seed), self.task.reward, None
-            full_reward = self.task.full_reward
-        config = self.config
+            problems, config = self.problems(True, size, seed), replace(config, reward_weights=None)
+            reward, full_reward = self.task.reward, self.task.full_reward
         with self.autocast():
             return evaluate(
-                self.policy,
-                self.tokenizer,
-                problems,
-                reward,
-                config.max_new_tokens,
-                config.temperature,
-                seed,
-                full_reward,
-                weights,
-                config.chat_template_kwargs,
+                self.policy, self.tokenizer, problems, reward, config, seed, full_reward
             )
 
     @contextmanager
@@ -638,16 +630,14 @@ def evaluate(
     tokenizer: Tokenizer,
     problems: Sequence[Record],
     reward: Reward | Sequence[Reward],
-    max_new_tokens: int = 64,
-    temperature: float = 1.0,
+    config: TrainerConfig,
     seed: int = 0,
     full_reward: float = 1.0,
-    reward_weights: Sequence[float] | None = None,
-    template: dict | None = None,
 ) -> dict[str, float]:
     """One sample per problem: the share of right answers with its interval, thinking, length.
 
     Args:
+        config: says how to sample.
         full_reward: an answer is right if it is paid so much, up to rounding, or more.
 
     Raises:
@@ -663,9 +653,10 @@ def evaluate(
         chunk = [problems[i] for i in range(start, min(start + 250, len(problems)))]
         prompts = [prompt_of(record) for record in chunk]
         rollout = sample(
-            model, tokenizer, prompts, 1, max_new_tokens, temperature, generator, template
-        )
-        rewards += call_reward(reward, chunk, rollout, reward_weights).tolist()
+            model, tokenizer, prompts, 1, config.max_new_tokens, config.temperature, generator,
+            config.chat_template_kwargs,
+        )  # fmt: skip
+        rewards += call_reward(reward, chunk, rollout, config.reward_weights).tolist()
         thoughts += sum(map(has_thought, rollout.texts))
         length += float(rollout.mask_BT.sum())
     scored = [value for value in rewards if value == value]

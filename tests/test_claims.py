@@ -216,8 +216,12 @@ def test_what_was_not_measured_says_so(tmp_path):
     write(tmp_path, only=("race",), seeds=1)
     assert "at least 2 seeds" in BY_NUMBER["C1"].verdict(tmp_path).measured
     path = tmp_path / "race.jsonl"
-    kept = [line for line in path.read_text().splitlines() if '"setting": "ppo' not in line]
-    path.write_text("\n".join(kept) + "\n")
+    kept = [
+        line
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if '"setting": "ppo' not in line
+    ]
+    path.write_text("\n".join(kept) + "\n", encoding="utf-8")
     assert "no run of the setting 'ppo'" in BY_NUMBER["C8"].verdict(tmp_path).measured
 
 

@@ -17,7 +17,7 @@ from grpo_mini.tasks import TASKS, is_held_out
 DATA = Path(__file__).parent.parent / "data"
 ROW = re.compile(r"^\| `([^`]+)` \| `([0-9a-f]{64})` \| `([^`]+)` \|$", re.MULTILINE)
 LISTED = {name: (checksum, command) for name, checksum, command in
-          ROW.findall((DATA / "README.md").read_text())}  # fmt: skip
+          ROW.findall((DATA / "README.md").read_text(encoding="utf-8"))}  # fmt: skip
 RUNS = DATA / "runs"
 RECORDED = [
     pytest.param(header, rows, id=f"{path.stem}/{header.get('setting', header['algorithm'])}-{i}")
@@ -41,7 +41,7 @@ def test_checksum(name):
 @pytest.mark.parametrize("name", ["chain-sums", "graded", "countdown"])
 def test_problems_are_those_of_the_seed_and_held_out(name):
     task = TASKS[name]
-    lines = (DATA / "problems" / f"{task.name}.jsonl").read_text().splitlines()
+    lines = (DATA / "problems" / f"{task.name}.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
     assert records == task.dataset(500, seed=0, held_out=True)
     assert all(is_held_out(record["prompt"][-1]["content"]) for record in records)

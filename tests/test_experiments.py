@@ -220,7 +220,7 @@ def test_an_experiment_goes_on_where_it_was(tmp_path, monkeypatch):
 
     def run(*options):
         command = [sys.executable, "-c", program, "short", "--out", str(tmp_path), *options]
-        return subprocess.run(command, capture_output=True, text=True)
+        return subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
 
     assert run("--one", "a", "--seeds", "0").returncode == 0
     file = runs_file(tmp_path, "short")
@@ -240,7 +240,7 @@ def test_an_experiment_goes_on_where_it_was(tmp_path, monkeypatch):
 
 def test_list_names_them_all():
     command = [sys.executable, "-m", "grpo_mini", "experiment", "--list"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, encoding="utf-8")
     assert all(f"{name}: " in done.stdout for name in EXPERIMENTS)
 
 
@@ -272,5 +272,5 @@ def test_one_seed_or_fewer_seeds_are_compared_with_the_same_seeds(tmp_path, smal
 
 def test_an_experiment_refuses_a_seed_that_is_not_its_own():
     command = [sys.executable, "-m", "grpo_mini", "experiment", "race", "--seeds", "77"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 2 and "not [77]" in done.stderr

@@ -26,7 +26,7 @@ def shown(readme: str) -> str | None:
 
 def test_the_readme_shows_what_the_runs_say():
     """It has a headline as soon as its picture is recorded, and then the very lines."""
-    found = shown((ROOT / "README.md").read_text())
+    found = shown((ROOT / "README.md").read_text(encoding="utf-8"))
     recorded = (RUNS / "headline.png").exists()
     assert (found is not None) == recorded, "python -m grpo_mini.experiments.headline"
     if recorded:

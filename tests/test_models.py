@@ -71,7 +71,12 @@ def test_an_unknown_model_says_where_it_looked_and_what_to_do(tmp_path):
     code = "from grpo_mini.models import load_policy; load_policy('Qwen/Qwen2.5-0.5B-Instruct')"
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        encoding="utf-8",
     )
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
@@ -92,7 +97,9 @@ def copy_without(token: str, folder: Path) -> Path:
     """The tiny Qwen, its tokenizer robbed of a special token."""
     shutil.copytree(TINY_QWEN, folder)
     path = folder / "tokenizer_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {token: None}))
+    path.write_text(
+        json.dumps(json.loads(path.read_text(encoding="utf-8")) | {token: None}), encoding="utf-8"
+    )
     return folder
 
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grpo_mini"
 # Data flows one way: a core file imports only from files that come before it. The formula files
 # stand before rollout, which takes the log-probs of its samples from losses.
-ORDER = ("models advantages losses rollout trainer ppo grpo warmstart __main__").split()
+ORDER = ("models advantages losses rollout trainer ppo grpo __main__").split()
 FORMULAS = ("advantages", "losses")
 # They know nothing of the files above, so any file but a formula may use them, and each of them
 # those before it.
@@ -183,7 +183,9 @@ def test_importing_the_core_loads_neither_experiments_nor_course():
     modules = [f"grpo_mini.{path.stem}" for path in CORE_FILES if path.stem != "__main__"]
     code = f"import sys, {', '.join(modules)}; print(*sys.modules, sep='\\n')"
     run = [sys.executable, "-c", code]
-    loaded = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    loaded = subprocess.run(
+        run, cwd=ROOT, capture_output=True, text=True, check=True, encoding="utf-8"
+    ).stdout
     side = [name for name in loaded.split() if name.startswith("grpo_mini.")]
     assert not [name for name in side if name.split(".")[1] in SIDE_PACKAGES]
 
@@ -229,7 +231,7 @@ def test_lines_of_code_leave_out_what_explains():
 
 def test_ruff_finds_nothing():
     run = [sys.executable, "-m", "ruff", "check", "--output-format=concise", "."]
-    result = subprocess.run(run, cwd=ROOT, capture_output=True, text=True)
+    result = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
     assert result.returncode == 0, result.stdout + result.stderr
 
 

@@ -17,7 +17,7 @@ ONLY_GRPO = {"compute_relative_rewards"}
 
 
 def methods(file: str) -> list[str]:
-    tree = ast.parse((PACKAGE / file).read_text())
+    tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
     trainer = next(
         node
         for node in tree.body
@@ -36,7 +36,7 @@ def test_the_shared_lines_are_the_same_lines():
     """train_step reads the same in both, but for the name of its number of epochs."""
     sources = []
     for file, epochs in (("grpo.py", "grpo_epochs"), ("ppo.py", "ppo_epochs")):
-        tree = ast.parse((PACKAGE / file).read_text())
+        tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
         step = next(n for n in ast.walk(tree) if getattr(n, "name", "") == "train_step")
         body = ast.unparse(ast.Module(step.body[1:], []))  # without the docstring
         sources.append(body.replace(epochs, "epochs"))

@@ -18,7 +18,7 @@ from grpo_mini.experiments.reward_model import (
 from grpo_mini.models import RewardModel
 from grpo_mini.tasks import chain_sum_reward, has_thought, is_held_out
 
-LINES = PREFERENCES.read_text().splitlines(keepends=True)
+LINES = PREFERENCES.read_text(encoding="utf-8").splitlines(keepends=True)
 PAIRS = [json.loads(line) for line in LINES]
 
 
@@ -26,7 +26,7 @@ def test_the_command_makes_the_shipped_pairs_again(tmp_path, capsys):
     """The first problems, byte for byte; all of them take a minute."""
     out = tmp_path / "pairs.jsonl"
     assert main(["preferences", "--out", str(out), "--problems", "40"]) == 0
-    made = out.read_text().splitlines(keepends=True)
+    made = out.read_text(encoding="utf-8").splitlines(keepends=True)
     assert f"{len(made)} pairs from 40 problems" in capsys.readouterr().out
     assert 40 < len(made) < 80
     assert made == LINES[: len(made)]

@@ -10,7 +10,7 @@ from grpo_mini.experiments.commands import build_parser
 from grpo_mini.experiments.statistics import load
 
 ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / "README.md").read_text()
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = dict.fromkeys(re.findall(r"```(\w+)\n(.*?)```", TEXT, re.DOTALL))
 
 

@@ -293,7 +293,9 @@ def test_a_loss_that_turns_nan_stops_with_the_metrics_and_keeps_the_checkpoint(
 
 
 def log_without_times(folder: Path) -> list[str]:
-    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     kept = [{k: v for k, v in row.items() if k not in TIMING_METRICS} for row in rows]
     return [json.dumps(row) for row in kept]
 
@@ -400,7 +402,9 @@ def test_peak_memory_is_the_process_s_own_and_not_its_parents():
     code = "from grpo_mini.machine.device import *; print(peak_memory_mb(torch.device('cpu')))"
     peaks = []
     for _ in range(2):
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8"
+        )
         peaks.append(float(done.stdout))
         ballast = None
     assert abs(peaks[0] - peaks[1]) < 50, ballast

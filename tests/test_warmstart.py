@@ -5,14 +5,14 @@ import random
 
 import torch
 
-from grpo_mini.tasks import TASKS, is_held_out
-from grpo_mini.warmstart import (
+from grpo_mini.experiments.warmstart import (
     build_model,
     build_tokenizer,
     demonstration_batch,
     imitation_loss,
     warm_start,
 )
+from grpo_mini.tasks import TASKS, is_held_out
 
 TASK = TASKS["chain-sums"]
 

@@ -12,7 +12,7 @@ from ..models import TINY_QWEN, load_policy
 from ..ppo import PPOConfig, PPOTrainer
 from ..rollout import sample
 from ..tasks import TASKS, get_task
-from ..trainer import Trainer, evaluate
+from ..trainer import Trainer, TrainerConfig, evaluate
 from .options import Parser, above, add_fields, whole
 from .record import require_writable, write_run
 from .tiny_qwen import make_tiny_qwen
@@ -104,8 +104,7 @@ def print_evaluation(arguments: argparse.Namespace) -> None:
         tokenizer,
         problems,
         task.reward,
-        arguments.max_new_tokens,
-        arguments.temperature,
+        TrainerConfig(max_new_tokens=arguments.max_new_tokens, temperature=arguments.temperature),
         arguments.seed,
         task.full_reward,
     )

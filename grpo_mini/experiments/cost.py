@@ -32,9 +32,9 @@ from ..models import (
 from ..ppo import PPOConfig, PPOTrainer
 from ..rollout import Rollout, outputs_per_token
 from ..trainer import Trainer
-from ..warmstart import build_model
 from .options import Parser, whole
 from .record import add_line, provenance, read_lines, require_writable
+from .warmstart import build_model
 
 # Geometries: the tiny Qwen's, and those of the models' published config.json files.
 GEOMETRIES = {
@@ -175,7 +175,7 @@ def measure(arguments: argparse.Namespace) -> dict:
 def measured_apart(argv: Sequence[str], algorithm: str) -> dict:
     """`measure` in a process of its own, so that the peak is its own."""
     command = [sys.executable, "-m", "grpo_mini", "cost", *argv, "--algorithm", algorithm]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     if done.returncode:
         errors = done.stderr.strip().splitlines()
         raise ValueError(

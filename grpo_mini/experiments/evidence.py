@@ -157,8 +157,8 @@ CHOICES = {
         "Which learning rates? The same grid for both policies, and one for the critic, on seeds "
         "that are used for nothing else.",
         {
-            **{f"grpo-lr{rate:.0e}": grpo(learning_rate=rate) for rate in RATES},
-            **{f"ppo-lr{rate:.0e}": ppo(learning_rate=rate) for rate in RATES},
+            **{f"grpo-lr{rate:.0e}": grpo(learning_rate=rate) for rate in (*RATES, 8e-4)},
+            **{f"ppo-lr{rate:.0e}": ppo(learning_rate=rate) for rate in (*RATES, 8e-4)},
             **{
                 f"ppo-critic{rate:.0e}": ppo(critic_learning_rate=rate)
                 for rate in (1e-4, 2e-4, 1e-3)

@@ -5,6 +5,7 @@ each phase of a step take and how much memory, for the tiny Qwen and for Qwen2-0
 how does that compare with TRL's step? What does a pass cost before its first token?
 """
 
+import argparse
 import importlib.util
 import json
 import statistics
@@ -18,7 +19,7 @@ from pathlib import Path
 import torch
 
 from ..grpo import GRPOConfig, GRPOTrainer
-from ..machine.device import peak_memory_mb
+from ..machine.device import checked_device, peak_memory_mb
 from ..ppo import PPOConfig, PPOTrainer
 from ..rollout import disagreement, sample
 from ..support.checkpoints import atomic_write
@@ -195,9 +196,10 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/gpu-check.json"), help="the file")
     parser.add_argument("--steps", type=whole(1), default=40, help="of each training [40]")
     parser.add_argument("--small", action="store_true", help="tiny sizes, to try the command")
-    parser.add_argument("--trl", type=json.loads, help="internal: TRL's step of this size")
+    parser.add_argument("--trl", type=json.loads, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     device = arguments.device
+    checked_device("cpu" if device == "cuda" else device)
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError(
             f"gpu-check measures a CUDA GPU, and torch {torch.__version__} sees none here; "

@@ -9,8 +9,8 @@ from ..models import count_parameters
 from ..rollout import sample
 from ..support.rewards import call_reward
 from ..tasks import TASKS, get_task, has_thought
-from ..warmstart import THINK_SHARE, warm_start
 from .record import require_writable
+from .warmstart import THINK_SHARE, warm_start
 
 CARD = """---
 license: mit

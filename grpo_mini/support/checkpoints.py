@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint is missing, cut short or edited, or belongs to another run."""
+    """A checkpoint is missing, damaged, another run's, or cannot be written."""
 
 
 def atomic_write(path: Path, text: str) -> None:
@@ -160,9 +160,9 @@ class RunFolder:
             manifest = json.dumps(about, indent=1)
             atomic_write(draft / "manifest.json", manifest)
             atomic_write(draft / "manifest.sha256", hashlib.sha256(manifest.encode()).hexdigest())
-        except OSError:  # a full disk: leave no half of a checkpoint on it
+        except Exception as error:  # a full disk, of which each library says so in its own way
             shutil.rmtree(draft, ignore_errors=True)
-            raise
+            raise CheckpointError(f"{target} could not be written: {error}") from error
         aside = _aside(target) if target.exists() else None
         draft.rename(target)
         for old in [aside, *map(_aside, checkpoints(self.path)[keep:])]:
@@ -210,8 +210,9 @@ def verified_checkpoint(folder: Path) -> tuple[Path, dict]:
         newest, earlier = folder, []
     else:
         with contextlib.suppress(Timeout, OSError):  # in use, or only to be read
-            with FileLock(folder / ".lock", timeout=0):
-                recover(folder)
+            if folder.is_dir():
+                with FileLock(folder / ".lock", timeout=0):
+                    recover(folder)
         found = checkpoints(folder)
         if not found:
             raise CheckpointError(f"there is no checkpoint in {folder.resolve()}")
@@ -219,14 +220,12 @@ def verified_checkpoint(folder: Path) -> tuple[Path, dict]:
     advice = f"; the one before it is {earlier[0]}: load that" if earlier else ""
     try:
         text = (newest / "manifest.json").read_text(encoding="utf-8")
-        if hashlib.sha256(text.encode()).hexdigest() != (newest / "manifest.sha256").read_text(
-            encoding="utf-8"
-        ):
-            raise CheckpointError(f"{newest / 'manifest.json'} was cut short or edited{advice}")
-        manifest = json.loads(text)
-        for name, checksum in manifest["files"].items():
+        seal = (newest / "manifest.sha256").read_text(encoding="utf-8")
+        whole = hashlib.sha256(text.encode()).hexdigest() == seal
+        files = json.loads(text)["files"] if whole else {"manifest.json": ""}
+        for name, checksum in files.items():
             if sha256(newest / name) != checksum:
                 raise CheckpointError(f"{newest / name} was cut short or edited{advice}")
     except FileNotFoundError as error:
         raise CheckpointError(f"{error.filename} is missing{advice}") from error
-    return newest, manifest
+    return newest, json.loads(text)

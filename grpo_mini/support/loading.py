@@ -9,7 +9,7 @@ from transformers.utils import logging
 
 
 @contextmanager
-def _quietly(name: str | Path) -> Iterator[None]:
+def quietly(name: str | Path) -> Iterator[None]:
     """No progress bar for what lies on this disk; downloads keep theirs."""
     switch_off = Path(name).expanduser().is_dir() and logging.is_progress_bar_enabled()
     if switch_off:
@@ -25,7 +25,7 @@ def load_pretrained(auto_class, name: str | Path, **options):
     """Load from a folder or the hub, or say where it was looked for and what to do."""
     folder = Path(name).expanduser()
     try:
-        with _quietly(name):
+        with quietly(name):
             source = str(folder) if folder.is_dir() else str(name)
             return auto_class.from_pretrained(source, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:

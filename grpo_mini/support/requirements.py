@@ -32,8 +32,11 @@ def number(
     """
     if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
         raise ValueError(f"{name} must be {WORDS[int if whole else float]}, got {value!r}")
-    value = int(value) if whole else float(value)
-    if not math.isfinite(value):
+    try:
+        value = int(value) if whole else float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        value = math.inf
+    if not whole and not math.isfinite(value):
         raise ValueError(f"{name} must be finite, got {value}")
     if value < low or (above and value == low):
         raise ValueError(f"{name} must be {'above' if above else 'at least'} {low}, got {value}")
@@ -90,4 +93,4 @@ def require(config: object, rule: str, **limits) -> None:
                 raise ValueError(f"unknown {name} {value!r}; there are: {', '.join(limit)}")
             continue
         low, high = {"between": limit, "at most": (-math.inf, limit)}.get(rule, (limit, math.inf))
-        number(name, value, low, high, above=rule == "above")
+        number(name, value, low, high, isinstance(value, int), rule == "above")

@@ -17,6 +17,7 @@ from .checkpoints import (
     set_random_states,
     verified_checkpoint,
 )
+from .loading import quietly
 from .rewards import fingerprint, name_of, reward_functions
 
 
@@ -61,8 +62,9 @@ class Resumable:
         """
 
         def write(draft: Path) -> None:
-            for role, model in self.models().items():
-                model.save_pretrained(draft / role)
+            with quietly(draft):
+                for role, model in self.models().items():
+                    model.save_pretrained(draft / role)
             self.tokenizer.save_pretrained(draft / "policy")
             optimizers = {role: o.state_dict() for role, o in self.optimizers().items()}
             states = {"generator": self.generator.get_state(), **random_states()}

@@ -179,7 +179,7 @@ def memory() -> None:
     peaks = {}
     for which in ("ours", "trl"):
         command = [sys.executable, __file__, "--peak", which]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, encoding="utf-8")
         peaks[which] = json.loads(done.stdout.splitlines()[-1])
     ratio = peaks["trl"] / peaks["ours"]
     print(

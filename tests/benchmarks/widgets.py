@@ -23,7 +23,7 @@ from grpo_mini.course import (
 
 def resident_mb() -> float:
     """Memory that this process holds now (Linux)."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(next(x for x in status.splitlines() if x.startswith("VmRSS")).split()[1]) / 1024
 
 

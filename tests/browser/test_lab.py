@@ -66,7 +66,7 @@ def server(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = (folder / "log.txt").open("w")
+    log = (folder / "log.txt").open("w", encoding="utf-8")
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}",
                "--ip=127.0.0.1", "--IdentityProvider.token=secret", "--allow-root",
                f"--ServerApp.root_dir={folder}"]  # fmt: skip
@@ -77,7 +77,7 @@ def server(tmp_path_factory):
     ):
         path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     settings = {
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
@@ -123,7 +123,9 @@ def page(server):
             except sync_api.TimeoutError:
                 page.keyboard.press("Escape")
         last = cell(page, "last").locator(".jp-OutputArea")
-        sync_api.expect(last, log.read_text()[-2000:]).to_contain_text("all shown", timeout=180_000)
+        sync_api.expect(last, log.read_text(encoding="utf-8")[-2000:]).to_contain_text(
+            "all shown", timeout=180_000
+        )
         yield page
         browser.close()
 
@@ -361,5 +363,5 @@ def test_a_prediction_is_committed_with_the_keyboard_and_judged(page):
 
 def test_no_error_in_the_browser_or_in_the_kernels_log(page, server):
     assert page.errors == []
-    _, found, text = server[1].read_text().partition("Traceback")
+    _, found, text = server[1].read_text(encoding="utf-8").partition("Traceback")
     assert not found, text[:3000]

@@ -192,7 +192,7 @@ def test_progress_is_remembered_in_a_file(tmp_path, monkeypatch):
     assert f"0 of {len(THERE)}" in progress().title
     check("4.2", EXERCISES["4.2"].solution)
     check("4.3", EXERCISES["4.3"].mistakes[0].answer)
-    assert json.loads((tmp_path / "progress.json").read_text()) == ["4.2"]
+    assert json.loads((tmp_path / "progress.json").read_text(encoding="utf-8")) == ["4.2"]
     monkeypatch.setattr("grpo_mini.course.checker._solved", set())  # a new kernel
     card = progress()
     assert f"1 of {len(THERE)}" in card.title and "4.2 ✓" in " ".join(card.lines)
@@ -200,7 +200,7 @@ def test_progress_is_remembered_in_a_file(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("content", ["", "{", "3", '["nonsense"]'])
 def test_a_damaged_progress_file_loses_nothing_that_cannot_be_solved_again(tmp_path, content):
-    (tmp_path / "progress.json").write_text(content)
+    (tmp_path / "progress.json").write_text(content, encoding="utf-8")
     assert f"0 of {len(THERE)}" in progress().title
     check("4.2", EXERCISES["4.2"].solution)
     assert f"1 of {len(THERE)}" in progress().title

@@ -54,7 +54,10 @@ def test_step_1_shows_what_differs_and_no_rounding(runs):
     shown = clinic.first_step("A", runs).data
     assert clinic.NAMES["entropy"] in shown and shown.count("<tr>") == 2
     (runs / "zoo" / "no-template-seed0.json").write_text(
-        (runs / "zoo" / "healthy-seed0.json").read_text().replace('"healthy"', '"no-template"')
+        (runs / "zoo" / "healthy-seed0.json")
+        .read_text(encoding="utf-8")
+        .replace('"healthy"', '"no-template"'),
+        encoding="utf-8",
     )
     assert "none differs" in clinic.first_step("A", runs).data
 

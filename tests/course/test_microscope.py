@@ -123,6 +123,8 @@ def test_a_tour_of_a_run_without_lucky_guesses_is_shorter():
 
 def test_a_file_without_rollouts_is_refused(tmp_path):
     path = tmp_path / "run.jsonl"
-    path.write_text(json.dumps({"run": {}}) + "\n" + json.dumps({"step": 1}) + "\n")
+    path.write_text(
+        json.dumps({"run": {}}) + "\n" + json.dumps({"step": 1}) + "\n", encoding="utf-8"
+    )
     with pytest.raises(ValueError, match="holds no rollouts; make it with"):
         RolloutMicroscope(path)

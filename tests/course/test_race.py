@@ -177,9 +177,9 @@ def test_a_run_that_contradicts_a_formula_is_noticed(runs, tmp_path):
     assert {"silent groups at the start, G = 2", "silent groups at the end, G = 8"} <= bad
     assert theory.spread(tmp_path).agrees
     path = tmp_path / "group-size" / "G4-seed1.json"
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     value = re.search(r'"relative_reward_std": \[null, ([\d.]+)', text)[1]
-    path.write_text(text.replace(value, "0.9", 1))
+    path.write_text(text.replace(value, "0.9", 1), encoding="utf-8")
     assert not theory.spread(tmp_path).agrees
 
 

@@ -13,8 +13,8 @@ from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2TokenizerFast
 
-from .models import Model, Tokenizer, right_padded
-from .tasks import TAGS, Task, is_held_out
+from ..models import Model, Tokenizer, right_padded
+from ..tasks import TAGS, Task, is_held_out
 
 THINK_SHARE = 0.19  # of the demonstrations at the end, and so of the policy's responses
 
