@@ -28,6 +28,7 @@ class PPOConfig(TrainerConfig):
     and 0.95, because one reward at the end of a short response needs no discount and an untrained
     critic would only add bias; vf_coef is 0.5 and not 0.1, which hardly matters to Adam;
     standardisation has a floor, because a critic's small errors are no reason for a large step.
+    The policy's learning rate is twice GRPO's: the best of the same grid for either.
 
     Attributes:
         critic_model_name: backbone of the critic; None starts from the policy's weights.
@@ -42,6 +43,7 @@ class PPOConfig(TrainerConfig):
     """
 
     prompts_per_step: int = 256
+    learning_rate: float = 4e-4
     critic_model_name: str | None = None
     critic_learning_rate: float = 5e-4
     vf_coef: float = 0.5

@@ -57,6 +57,10 @@ class TrainingDivergedError(RuntimeError):
 class TrainingInterrupted(KeyboardInterrupt):
     """Ctrl-C, after the step that was running: the trainer can go on."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the sentence, without the way to it."""
+        return [f"Training {self}."]
+
 
 @dataclass
 class TrainerConfig:

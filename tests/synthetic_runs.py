@@ -26,7 +26,7 @@ def write(
         "group-size",
         "stability",
         "horizon",
-        "tuning",
+        "race-tuning",
         "reuse",
     ),
     **knobs,

@@ -1,5 +1,6 @@
 """Training in a notebook, with a figure that grows while it runs."""
 
+import html
 import time
 
 from IPython.display import HTML, Image, display
@@ -19,8 +20,10 @@ PANELS = {
 def train_live(trainer: Trainer, steps: int, every: float = 1.0) -> list[dict]:
     """Train ``steps`` steps and redraw the curves about every ``every`` seconds.
 
+    Interrupting the kernel stops after the running step, and with it the cells that would follow.
+
     Returns:
-        The trainer's history. Interrupting the kernel stops after the running step.
+        The trainer's history.
     """
     status = display(HTML(progress_html(trainer, 0, steps)), display_id=True)
     picture = display(Image(training_picture(trainer)), display_id=True)
@@ -43,8 +46,9 @@ def progress_html(trainer: Trainer, done: int, steps: int, seconds: float | None
     took = "" if seconds is None else f", {seconds:.0f} s"
     if seconds and 0 < done < steps:
         took += f", about {seconds / done * (steps - done):.0f} s to go"
+    remark = html.escape(trainer.remarks[-1]) if trainer.remarks else ""
     return (
-        f"<div>{name}: step {done} of {steps}{took}</div>"
+        f"<div>{name}: step {done} of {steps}{took}</div><div>{remark}</div>"
         f"<progress value='{done}' max='{steps}' style='width:60%' "
         f"aria-label='training progress'></progress>"
     )

@@ -129,13 +129,14 @@ FLOORS = {
 def as_first_edition(experiments: dict[str, Experiment]) -> dict[str, Experiment]:
     """Experiments with the defaults that their recorded runs were made with.
 
-    The first edition's loss was a mean per response, and its PPO standardised whatever the spread
-    of the advantages. What a setting says itself stays.
+    The first edition's loss was a mean per response, its PPO standardised whatever the spread of
+    the advantages, and both had one learning rate. What a setting says itself stays.
     """
 
     def old(setting: Setting) -> Setting:
         is_ppo = issubclass(setting.trainer, PPOTrainer)
-        options = {"aggregation": "sequence"} | (ALWAYS if is_ppo else {}) | setting.options
+        then = {"aggregation": "sequence", "learning_rate": 2e-4} | (ALWAYS if is_ppo else {})
+        options = then | setting.options
         return replace(setting, options=options)
 
     return {
@@ -205,6 +206,19 @@ CHOICES = {
 }
 
 FIRST_EDITION = {
+    "race-tuning": Experiment(
+        "Which learning rates for the race? The same grid for both policies, and one for the "
+        "critic, on seeds that are used for nothing else.",
+        {
+            **{f"grpo-lr{rate:.0e}": grpo(learning_rate=rate) for rate in RATES},
+            **{f"ppo-lr{rate:.0e}": ppo(learning_rate=rate) for rate in RATES},
+            **{
+                f"ppo-critic{rate:.0e}": ppo(critic_learning_rate=rate)
+                for rate in (1e-4, 2e-4, 1e-3)
+            },
+        },
+        seeds=(100, 101),
+    ),
     "race": Experiment(
         "PPO or GRPO, from the same start, on the same number of samples?",
         {

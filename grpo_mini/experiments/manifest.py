@@ -13,6 +13,7 @@ MADE_BY = {  # first match counts
     "preferences/*": "python -m grpo_mini preferences --out data/preferences/chain-sums.jsonl",
     "runs/demo.*": "python -m grpo_mini demo --out data/runs",
     "runs/microscope.jsonl": "python -m grpo_mini microscope --out data/runs/microscope.jsonl",
+    "runs/tuning-60s.jsonl": "the command in each line",
     "runs/headline.png": "python -m grpo_mini.experiments.headline",
     "runs/cost.jsonl": "python -m grpo_mini cost --ledger data/runs/cost.jsonl",
     **{

@@ -4,11 +4,13 @@ A line is ``{"run": header, "history": {metric: [a value a step]}}``; null stand
 was not measured. The header holds configuration, command, versions, commit and kind of machine.
 """
 
+import hashlib
 import json
 import platform
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -111,7 +113,8 @@ def add_line(path: str | Path, line: dict, key: Callable[[dict], tuple] = identi
     """Add a line to a file, or replace the one with the same key; lines are sorted by it."""
     path = Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    with FileLock(Path(tempfile.gettempdir()) / f"grpo-mini-{name}.lock"):
         old = read_lines(path) if path.exists() else []
         lines = sorted([each for each in old if key(each) != key(line)] + [line], key=key)
         atomic_write(path, "".join(json.dumps(each) + "\n" for each in lines))

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 
-MINUTES_OF_CPU = Path("/sys/fs/cgroup/cpu.max")
+CONTAINER = Path("/sys/fs/cgroup/cpu.max")
 ROUNDS, SECONDS = 4, 0.01  # of each variant
 # So many times as fast another variant has to be. All cores, because then a run has the same digits
 # whatever else the machine does; yielding, because other programs may start later.
-THAN_ALL_CORES, THAN_YIELDING, THAN_BEFORE = 1.25, 1.1, 1.5
+THAN_ALL_CORES, THAN_YIELDING, THAN_BEFORE = 1.25, 1.1, 1.2
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def lent_cores() -> int:
     bound = getattr(os, "sched_getaffinity", None)
     cores = len(bound(0)) if bound else os.cpu_count() or 1
     try:
-        quota, period = MINUTES_OF_CPU.read_text(encoding="utf-8").split()
+        quota, period = CONTAINER.read_text(encoding="utf-8").split()
         cores = min(cores, math.ceil(int(quota) / int(period)))
     except (OSError, ValueError):  # no container, or no limit ("max")
         pass
@@ -181,7 +181,7 @@ class Pace:
             f"step {step} took {seconds:.1f} s, {cost / self.best:.0f} times as long for its "
             f"tokens as the fastest"
         )
-        self.best = cost / self.LONGER  # not again before it gets worse
+        self.best, self.slow = cost, 0  # not again before it gets worse
         if crowded:
             return (
                 f"{long}: other programs use the processors, and left {cores:.1f} cores to this "

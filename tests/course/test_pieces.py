@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 
 from grpo_mini.course import TOY, Card, live, preflight, show, table, train_live
 from grpo_mini.course import cards as cards_module
+from grpo_mini.machine.threads import Threads
+from grpo_mini.models import load_policy
 from grpo_mini.rollout import score
 
 
@@ -45,7 +47,7 @@ def test_preflight_is_green_here():
 def test_preflight_says_what_to_do_about_a_missing_model(tmp_path):
     card = preflight(tmp_path / "nothing")
     assert card.status == "problem"
-    assert "PROBLEM" in card.lines[-1] and "hf download" in card.lines[-1]
+    assert any("PROBLEM" in line and "hf download" in line for line in card.lines)
 
 
 def test_preflight_says_what_to_do_about_too_little_memory(monkeypatch):
@@ -53,6 +55,42 @@ def test_preflight_says_what_to_do_about_too_little_memory(monkeypatch):
     monkeypatch.setattr(module, "free_memory_mb", lambda: 100.0)
     card = preflight()
     assert card.status == "problem" and any("close other programs" in line for line in card.lines)
+
+
+@pytest.mark.parametrize(
+    ("share", "seconds", "words"),
+    [
+        (0.98, 58.0, ["ok: device", "training takes about a minute now"]),
+        (0.4, 172.0, ["BUSY", "leave 40% of a core", "close them", "takes about 3 minutes now"]),
+        (0.4, None, ["BUSY", "close them"]),
+    ],
+)
+def test_preflight_says_whether_the_machine_is_busy_and_what_to_expect(
+    monkeypatch, share, seconds, words
+):
+    module = sys.modules["grpo_mini.course.preflight"]
+    choice = Threads(2, True, share, "the fastest of 1 and 2 here")
+    monkeypatch.setattr(module.threads, "choose", lambda: choice)
+    monkeypatch.setattr(module, "training_seconds", lambda *model: seconds)
+    card = preflight()
+    assert all(word in card.lines[-1] for word in words), card
+    assert card.status == "ok" and ("busy" in card.title) == (share < 0.75)
+
+
+def test_preflight_says_that_a_machine_lends_less_than_its_cores(monkeypatch):
+    module = sys.modules["grpo_mini.course.preflight"]
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(module.threads, "lent_cores", lambda: 2)
+    choice = Threads(2, True, 1.0, "the fastest of 1 and 2 here")
+    assert "has 16 cores and lends 2 of them" in module.processors(choice, None)
+
+
+def test_what_to_expect_is_measured(tiny):
+    module = sys.modules["grpo_mini.course.preflight"]
+    found = module.training_seconds(*load_policy(device="cpu"))
+    assert 5 < found < 3000
+    assert module.in_words(31) == "about 30 seconds" and module.in_words(3) == "about 10 seconds"
+    assert module.in_words(70) == "about a minute" and module.in_words(185) == "about 3 minutes"
 
 
 def test_the_toy_example_has_one_right_response_and_the_models_own_log_probs(tiny):
