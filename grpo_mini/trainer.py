@@ -40,7 +40,7 @@ from .support.requirements import number, require, require_types
 from .support.resume import Resumable
 from .support.rewards import Reward, call_reward, checked_dataset, prompt_of, reward_functions
 from .support.step_log import StepLog
-from .tasks import MOST_PROBLEMS, Record, get_task, has_thought
+from .tasks import MOST_PROBLEMS, Record, get_task, has_thought, is_right
 
 SILENT_STEPS = 5  # in a row without anything to learn: then a line says so
 MANY = 100_000  # prompts of a step, tokens of a response: more is a slip
@@ -664,7 +664,7 @@ def evaluate(
         thoughts += sum(map(has_thought, rollout.texts))
         length += float(rollout.mask_BT.sum())
     scored = [value for value in rewards if value == value]
-    right = sum(value >= full_reward - 1e-6 for value in scored)
+    right = sum(is_right(value, full_reward) for value in scored)
     low, high = wilson_interval(right, len(problems))
     return {
         "eval_accuracy": right / len(problems),

@@ -165,3 +165,29 @@ def test_as_a_loss_k3_times_the_ratio_follows_the_kl_from_policy_to_reference():
 
     expected = gradient_at(LOGITS, lambda logits: kl(logits, REF_LOGITS))
     torch.testing.assert_close(gradient_at(LOGITS, weighted_penalty), expected)
+
+
+# ---------------------------------------------------------------------------- KL in the reward
+
+
+@pytest.mark.parametrize("group_size", [2, 3])
+def test_kl_paid_in_the_reward_pulls_as_the_kl_itself(group_size):
+    """k1 as a loss pulls nowhere; subtracted from the reward it is the whole KL(policy || ref)."""
+    coefficient = 0.7
+
+    def objective(logits):
+        log_probs, ref = logits.log_softmax(0), REF_LOGITS.log_softmax(0)
+        return (log_probs.exp() * (REWARDS - coefficient * (log_probs - ref))).sum()
+
+    costs = coefficient * kl_penalty(LOGITS.log_softmax(0), REF_LOGITS.log_softmax(0), "k1")
+    probabilities, total = LOGITS.softmax(0), torch.zeros_like(LOGITS)
+    for group in product(TOKENS, repeat=group_size):
+        rows = list(group)
+        # As the trainer does it: what was paid and what the KL costs, compared one by one.
+        advantages = centred(REWARDS[rows], group_size) - centred(costs[rows], group_size)
+        gradient = gradient_at(LOGITS, lambda x, g=group, a=advantages: loss_of(x, g, a))
+        total -= probabilities[rows].prod() * gradient
+    expected = gradient_at(LOGITS, objective) * (group_size - 1) / group_size
+    assert torch.allclose(total, expected, atol=1e-12)
+    without = gradient_at(LOGITS, lambda x: (x.softmax(0) * REWARDS).sum())
+    assert not torch.allclose(total * group_size / (group_size - 1), without, atol=0.01)

@@ -1,4 +1,4 @@
-"""The few kinds of figure that the notebooks draw, in the look of `grpo_mini.plots`."""
+"""The few kinds of figure that the notebooks draw, in the look of `experiments.plots`."""
 
 import io
 from collections.abc import Sequence

@@ -20,7 +20,7 @@ from ..machine.threads import lent_cores
 from ..models import TINY_QWEN
 from ..rollout import sample
 from ..support.rewards import call_reward
-from ..tasks import get_task
+from ..tasks import get_task, is_right
 from ..trainer import Trainer, TrainingDivergedError
 from .evidence import EXPERIMENTS, Experiment, Setting
 from .options import Parser, whole
@@ -86,7 +86,8 @@ def right_answers(trainer: Trainer, samples: int, problems: int = 100) -> list[i
             trainer.policy, trainer.tokenizer, [record["prompt"]], samples,
             config.max_new_tokens, config.temperature, generator,
         )  # fmt: skip
-        counts.append(int(call_reward(task.reward, [record], rollout).sum()))
+        rewards = call_reward(task.reward, [record], rollout)
+        counts.append(int(is_right(rewards, task.full_reward).sum()))
     return counts
 
 

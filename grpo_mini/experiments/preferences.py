@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from ..models import TINY_QWEN, Model, Tokenizer, load_policy
 from ..rollout import sample
 from ..support.checkpoints import atomic_write
-from ..tasks import Record, get_task, has_thought
+from ..tasks import Record, get_task, has_thought, is_right
 from ..trainer import call_reward
 from .options import Parser, whole
 from .record import require_writable
@@ -60,8 +60,8 @@ def make_pairs(
 def choose(responses: list[tuple[str, float]], rng: random.Random) -> list[tuple[str, str]]:
     """From one problem's responses and rewards: a pair of any kind, and a pair that thinks."""
     # Sorted, so that the choice depends on the texts alone.
-    right = sorted(text for text, reward in responses if reward == 1)
-    wrong = sorted(text for text, reward in responses if reward == 0)
+    right = sorted(text for text, reward in responses if is_right(reward))
+    wrong = sorted(text for text, reward in responses if not is_right(reward))
     if not right or not wrong:
         return []
     chosen = [(rng.choice(right), rng.choice(wrong))]

@@ -12,7 +12,7 @@ from ..losses import preference_loss
 from ..models import TINY_QWEN, RewardModel, load_tokenizer
 from ..rollout import Rollout
 from ..support.requirements import require
-from ..tasks import get_task
+from ..tasks import get_task, is_right
 from ..trainer import call_reward
 from .preferences import read_pairs, same_style
 
@@ -71,7 +71,7 @@ def agreement(scores_B: Tensor, truth_B: Tensor, group_size: int) -> float:
     Returns:
         The share; one half is chance, and NaN says that no group holds both kinds.
     """
-    scores, right = scores_B.view(-1, group_size), truth_B.view(-1, group_size) == 1
+    scores, right = scores_B.view(-1, group_size), is_right(truth_B.view(-1, group_size))
     mixed = right.unsqueeze(2) & ~right.unsqueeze(1)
     above = scores.unsqueeze(2) > scores.unsqueeze(1)
     return above[mixed].float().mean().item()

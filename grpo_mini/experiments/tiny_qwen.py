@@ -8,7 +8,7 @@ import torch
 from ..models import count_parameters
 from ..rollout import sample
 from ..support.rewards import call_reward
-from ..tasks import TASKS, get_task, has_thought
+from ..tasks import TASKS, get_task, has_thought, is_right
 from .record import require_writable
 from .warmstart import THINK_SHARE, warm_start
 
@@ -48,7 +48,7 @@ def make_tiny_qwen(arguments) -> None:
     write_problems(out.parent / "problems")
     prompts = [record["prompt"] for record in problems]
     rollout = sample(model, tokenizer, prompts, 4, generator=torch.Generator().manual_seed(0))
-    rewards = call_reward(task.reward, problems, rollout) >= task.full_reward
+    rewards = is_right(call_reward(task.reward, problems, rollout), task.full_reward)
     thinks = torch.tensor([has_thought(text) for text in rollout.texts])
     card = CARD.format(
         parameters=count_parameters(model),

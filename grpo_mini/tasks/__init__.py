@@ -17,6 +17,7 @@ from .task import (
     completion_text,
     has_thought,
     is_held_out,
+    is_right,
     parse_response,
 )
 
@@ -44,6 +45,7 @@ __all__ = [
     "graded_reward",
     "has_thought",
     "is_held_out",
+    "is_right",
     "make_chain_sum",
     "parse_response",
 ]

@@ -71,6 +71,11 @@ def is_held_out(question: str) -> bool:
     return hashlib.sha256(numbers.encode()).digest()[0] % HELD_OUT_SHARE == 0
 
 
+def is_right(reward, full_reward: float = 1.0):
+    """True where a reward, or each of a tensor of them, is a right answer's, up to rounding."""
+    return reward >= full_reward - 1e-6
+
+
 def completion_text(completion: str | Sequence[dict]) -> str:
     """The text of a completion: itself, or the content of its last chat message."""
     return completion if isinstance(completion, str) else completion[-1]["content"]

@@ -10,7 +10,7 @@ from ..figures import LOOKS
 
 UP, DOWN, THIRD, FOURTH = (look["color"] for look in LOOKS)
 GREY = "#6E6E6E"
-# The look of `grpo_mini.plots.style`. Set before the axes are made it costs nothing, and a title
+# The look of `experiments.plots.style`. Set before the axes are made it costs nothing, and a title
 # with a place of its own spares matplotlib the search for one.
 LOOK = {
     "axes.axisbelow": True, "axes.grid": True, "axes.grid.axis": "y", "axes.labelsize": 12,
