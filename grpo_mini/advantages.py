@@ -3,6 +3,8 @@
 Shapes: B samples, T response tokens, G = group_size. The samples of one group are neighbours.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -36,24 +38,30 @@ def _grouped(rewards_B: Tensor, group_size: int) -> Tensor:
     return (rewards if rewards.is_floating_point() else rewards.float()).view(-1, group_size)
 
 
-def without_gaps(rewards_B: Tensor, group_size: int) -> Tensor:
-    """NaN, a sample that no reward function scored, becomes the mean of its group's scored ones.
-
-    So its relative reward is 0, and it moves nobody's baseline. A group without any gets 0.
-    """
-    gaps = rewards_B.isnan()
-    if not gaps.any():
-        return rewards_B
-    padding = rewards_B.new_full((-len(rewards_B) % group_size,), torch.nan)
-    groups = torch.cat([rewards_B, padding]).view(-1, group_size)
-    means = groups.nanmean(dim=1).nan_to_num(0.0).repeat_interleave(group_size)
-    return torch.where(gaps, means[: len(rewards_B)], rewards_B)
-
-
 def silent_groups(rewards_B: Tensor, group_size: int) -> Tensor:
     """True for each group [B // G] whose rewards are all equal: it has nothing to teach."""
     rewards = _grouped(rewards_B, group_size)
     return (rewards == rewards[:, :1]).all(dim=1)
+
+
+def compare_scored(
+    rewards_B: Tensor, group_size: int, compare: Callable[[Tensor, int], tuple[Tensor, Tensor]]
+) -> tuple[Tensor, Tensor]:
+    """``compare`` each group among the samples that were scored; NaN marks those that were not.
+
+    An unscored sample gets 0 and moves nobody's mean or spread. A group with fewer than two scored
+    samples has nothing to compare.
+
+    Returns:
+        As ``compare``, which is `compute_relative_rewards` with its options.
+    """
+    groups = rewards_B[: len(rewards_B) // group_size * group_size].view(-1, group_size)
+    relative, baselines = torch.zeros_like(groups), groups.nanmean(dim=1).nan_to_num(0.0)
+    for i, scored in enumerate(~groups.isnan()):
+        if scored.sum() > 1:
+            found, baselines[i : i + 1] = compare(groups[i, scored], int(scored.sum()))
+            relative[i, scored] = found
+    return relative.flatten(), baselines
 
 
 def compute_relative_rewards(

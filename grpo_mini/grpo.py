@@ -5,11 +5,13 @@ Shao et al. 2024, arXiv 2402.03300. Read it beside ppo.py: the files differ in t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import inf
 
 import torch
 from torch import Tensor
 
-from .advantages import compute_relative_rewards, silent_groups, standardize, without_gaps
+from .advantages import compare_scored, compute_relative_rewards, standardize
 from .rollout import Rollout
 from .support.requirements import require
 from .trainer import MANY, Batch, Trainer, TrainerConfig
@@ -27,7 +29,7 @@ class GRPOConfig(TrainerConfig):
         group_size: responses to each prompt.
         use_group_normalization: divide by the group's standard deviation.
         relative_reward_weight, baseline_reward_weight: the mix, see `compute_relative_rewards`.
-        standardize_advantages: standardise over the batch too, as the source does.
+        standardize_advantages: `standardize` over the batch too, as the source does.
         grpo_epochs: updates on each batch.
     """
 
@@ -64,18 +66,20 @@ class GRPOTrainer(Trainer):
 
     def compute_relative_rewards(self, rewards_B: Tensor) -> tuple[Tensor, Tensor]:
         """Rewards compared inside each group [B'], and the groups' means [B' // G]."""
-        return compute_relative_rewards(
-            rewards_B,
-            self.config.group_size,
-            normalize=self.config.use_group_normalization,
-            relative_reward_weight=self.config.relative_reward_weight,
-            baseline_reward_weight=self.config.baseline_reward_weight,
+        config = self.config
+        compare = partial(
+            compute_relative_rewards,
+            normalize=config.use_group_normalization,
+            relative_reward_weight=config.relative_reward_weight,
+            baseline_reward_weight=config.baseline_reward_weight,
         )
+        if rewards_B.isnan().any():  # no reward function applied to some
+            return compare_scored(rewards_B, config.group_size, compare)
+        return compare(rewards_B, config.group_size)
 
     def compute_advantages(self, rollout: Rollout, rewards_B: Tensor) -> tuple[Batch, dict]:
         """One advantage a response, the same for each of its tokens."""
         config = self.config
-        rewards_B = without_gaps(rewards_B, config.group_size)
         relative_B, baselines = self.compute_relative_rewards(rewards_B)
         if len(relative_B) < len(rollout):  # an incomplete last group goes, and all that is its own
             rollout = rollout.select(torch.arange(len(relative_B), device=relative_B.device))
@@ -84,10 +88,12 @@ class GRPOTrainer(Trainer):
             advantages_B = standardize(relative_B)
         with self.clock("score"):
             ref_log_probs, costs_BT = self.reference_log_probs(rollout)
-        silent = silent_groups(rewards_B, config.group_size)
+        groups = rewards_B[: len(rollout)].view(-1, config.group_size)
+        silent = ~(groups.nan_to_num(inf).amin(dim=1) < groups.nan_to_num(-inf).amax(dim=1))
+        paid = rewards_B[rewards_B.isfinite()]
         metrics = {
-            "raw_reward_mean": rewards_B.mean().item(),
-            "raw_reward_std": rewards_B.std(correction=0).item(),
+            "raw_reward_mean": paid.mean().item() if len(paid) else 0.0,
+            "raw_reward_std": paid.std(correction=0).item() if len(paid) else 0.0,
             "relative_reward_mean": relative_B.mean().item(),
             "relative_reward_std": relative_B.std(correction=0).item(),
             "group_baseline_mean": baselines.mean().item(),

@@ -65,6 +65,8 @@ def load_model(
     """
     place = checked_device(device)
     model = load_pretrained(AutoModelForCausalLM, name, dtype=dtype, use_safetensors=True)
+    for parameter in model.parameters():  # of its own: what was loaded is still the file's
+        parameter.data = parameter.data.clone()
     return model.to(place).eval()
 
 

@@ -38,7 +38,7 @@ class PPOConfig(TrainerConfig):
         samples_per_prompt: responses to each prompt; the critic needs no group.
         standardize_advantages: standardise over the batch's tokens, as the source does.
         standardize_floor: where they spread less, they are only centred, see `standardize`.
-        skip_equal_rewards: where all rewards of a batch are equal, only the critic learns.
+        skip_equal_rewards: where all rewards of a batch are equal, they teach the critic only.
         ppo_epochs: updates on each batch.
     """
 
@@ -90,8 +90,8 @@ class PPOTrainer(Trainer):
     def restore_models(self, checkpoint: Path) -> None:
         """Load what the policy's folder does not hold."""
         super().restore_models(checkpoint)
-        saved = Critic.from_pretrained(checkpoint / "critic", self.policy.device)
-        self.critic.load_state_dict(saved.state_dict())
+        self.critic = Critic.from_pretrained(checkpoint / "critic", self.policy.device)
+        self.critic_optimizer = self.make_optimizer(self.critic, self.config.critic_learning_rate)
 
     def train_step(self, batch_prompts: Sequence) -> dict[str, float]:
         """Sample, reward, compare with the critic's values, update; returns the step's metrics."""
@@ -119,8 +119,11 @@ class PPOTrainer(Trainer):
     def compute_advantages(self, rollout: Rollout, rewards_B: Tensor) -> tuple[Batch, dict]:
         """One advantage a token, by GAE; the reward arrives with the last token."""
         config = self.config
-        scored = rewards_B.isfinite().nonzero().flatten()
-        if len(scored) < len(rollout):  # what no reward function scored goes
+        scored = (~rewards_B.isnan()).nonzero().flatten()
+        if len(scored) == 0:  # no reward function applied to any: no step
+            nothing = torch.zeros_like(rollout.log_probs_BT)
+            return Batch(rollout, nothing, nothing), {"advantage_mean": 0.0, "advantage_std": 0.0}
+        if len(scored) < len(rollout):
             rollout, rewards_B = rollout.select(scored), rewards_B[scored]
         mask_BT = rollout.mask_BT
         with self.clock("score"):
@@ -133,7 +136,7 @@ class PPOTrainer(Trainer):
         advantages_BT, returns_BT = gae(rewards_BT, values_BT, mask_BT, config.gamma, config.lam)
         if config.standardize_advantages:
             advantages_BT = standardize(advantages_BT, mask_BT, floor=config.standardize_floor)
-        equal = costs_BT is None and bool((rewards_B == rewards_B[:1]).all())
+        equal = costs_BT is None and len(rewards_B) > 1 and (rewards_B == rewards_B[0]).all()
         if config.skip_equal_rewards and equal:
             advantages_BT = torch.zeros_like(advantages_BT)
         inside = mask_BT.bool()

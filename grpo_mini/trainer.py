@@ -36,13 +36,15 @@ from .models import (
 )
 from .rollout import Rollout, disagreement, micro_batches, sample, score
 from .support.measure import wilson_interval
-from .support.requirements import number, require, require_types
+from .support.requirements import number, require, require_arguments, require_types
 from .support.resume import Resumable
 from .support.rewards import Reward, call_reward, checked_dataset, prompt_of, reward_functions
 from .support.step_log import StepLog
 from .tasks import MOST_PROBLEMS, Record, get_task, has_thought, is_right
 
 SILENT_STEPS = 5  # in a row without anything to learn: then a line says so
+# What `encode_prompts` tells a chat template itself.
+TEMPLATE_NAMES = ("conversation", "tokenize", "add_generation_prompt", "continue_final_message")
 MANY = 100_000  # prompts of a step, tokens of a response: more is a slip
 
 
@@ -80,8 +82,8 @@ class TrainerConfig:
         aggregation: how token losses become one number, see `losses.aggregate`. The GRPO paper
             takes "sequence", but under it even a constant added to all rewards pulls on the length.
         kl_coef: weight of the KL penalty to the frozen start policy; 0 needs no reference.
-        kl_in_reward: subtract it from the reward, with k1, whose gradient there is exactly that of
-            KL(policy || reference); else `kl_estimator` of it is a term of the loss.
+        kl_in_reward: subtract it from the reward, with k1, which as a reward pulls along the
+            gradient of KL(policy || reference); else `kl_estimator` of it is a term of the loss.
         entropy_coef: weight of an entropy bonus.
     """
 
@@ -119,6 +121,7 @@ class TrainerConfig:
         require(self, "between", entropy_coef=(-1e6, 1e6), micro_batch_tokens=(1, 2**40))
         require(self, "above", temperature=0, learning_rate=0, max_grad_norm=0)
         require(self, "at most", temperature=1e3, learning_rate=1)
+        require_arguments("chat_template_kwargs", self.chat_template_kwargs or {}, TEMPLATE_NAMES)
         if self.threads is not None:
             require(self, "between", threads=(1, 1024))
         if self.train_problems < self.prompts_per_step:
@@ -215,6 +218,7 @@ class Trainer(Resumable):
         self.threads: int | None = self.config.threads
         self._checked, self._silent_steps = False, 0
         self._pace: threads.Pace | None = None
+        self._threads_from = "as the configuration says"
         self._training = Lock()
         self._seconds: dict[str, float] = defaultdict(float)
         self._sums: dict[str, float] = defaultdict(float)
@@ -394,6 +398,7 @@ class Trainer(Resumable):
         distance = 0.0
         with self.clock("update"):
             for epoch in range(epochs if parts else 0):
+                self.zero_grad()  # a step that was broken off has left some
                 for part in parts:
                     self.compute_loss(batch.select(part)).backward()
                 if not teaches_B.any():
@@ -414,7 +419,7 @@ class Trainer(Resumable):
         tokens = max(self._sums["tokens"], 1)
         metrics = {
             "policy_loss": self._sums["policy_loss"] / epochs,
-            "clip_fraction": self._sums["clipped"] / tokens,
+            "clip_fraction": self._sums["clipped"] / float(rollout.mask_BT.sum()) / epochs,
             "log_prob_distance": distance,
             "grad_norm": norms["policy"],
         }
@@ -444,11 +449,11 @@ class Trainer(Resumable):
 
     def rollout_metrics(self, rollout: Rollout, rewards_B: Tensor) -> dict[str, float]:
         """What can be said before the update."""
-        tokens, paid = rollout.mask_BT.sum(), rewards_B[rewards_B.isfinite()]
-        self._example = rollout.texts[0]
+        tokens, paid = rollout.mask_BT.sum(), rewards_B[~rewards_B.isnan()]
+        self._example, differ = rollout.texts[0], bool((paid != paid[:1]).any())
         return {
             "reward_mean": paid.mean().item() if len(paid) else 0.0,
-            "reward_std": paid.std(correction=0).item() if len(paid) else 0.0,
+            "reward_std": paid.std(correction=0).item() if differ else 0.0,
             "think_share": sum(map(has_thought, rollout.texts)) / len(rollout),
             "length_mean": rollout.lengths_B.float().mean().item(),
             "truncated_share": rollout.truncated_B.float().mean().item(),
@@ -482,12 +487,13 @@ class Trainer(Resumable):
         seconds: float | None = None,
         on_step: Callable[[dict], None] | None = None,
     ) -> list[dict]:
-        """Train until ``steps`` more steps are done or ``seconds`` of training have passed.
+        """Train ``steps`` more steps, or until ``seconds`` of training have passed.
 
         Args:
             folder: where ``log.jsonl``, a line a step, and the checkpoints go; None writes nothing.
                 It belongs to this run alone.
             save_every, evaluate_every: in steps, counted from the start of the training; None: not.
+            seconds: of training in all, earlier calls included.
             on_step: called with each step's metrics, in place of the progress bar.
 
         Returns:
@@ -506,6 +512,7 @@ class Trainer(Resumable):
                 number(name, every, 1, whole=True)
         if seconds is not None:
             number("seconds", seconds, 0, above=True)
+        limit = math.inf if seconds is None else seconds
         if not self._training.acquire(blocking=False):
             raise ValueError("this trainer is training already: wait for it, or make another")
         try:
@@ -522,7 +529,7 @@ class Trainer(Resumable):
                     log.write(start | self.evaluate())
                 with uninterrupted() as broken_off:
                     last = self.step + steps
-                    while self.step < last and not broken_off():
+                    while self.step < last and not broken_off() and self.spent() < limit:
                         row = self.timed_step(log)
                         if evaluate_every and self.step % evaluate_every == 0:
                             row |= self.evaluate()
@@ -530,17 +537,22 @@ class Trainer(Resumable):
                         log.show(row)
                         if held is not None and save_every and self.step % save_every == 0:
                             self.save(folder)
-                        if seconds is not None and row["train_seconds"] >= seconds:
-                            break
                     interrupted = broken_off()
                 if interrupted:
                     where = "" if held is None else f", saved in {self.save(folder)}"
                     raise TrainingInterrupted(
                         f"interrupted after step {self.step}{where}; train again to go on"
                     )
+        except FloatingPointError as error:  # from sampling, in a step or in an evaluation
+            message = f"after step {self.step}: {error}"
+            raise TrainingDivergedError(message, {"step": self.step + 1}) from error
         finally:
             self._training.release()
         return self.history
+
+    def spent(self) -> float:
+        """Seconds of training so far."""
+        return self.history[-1]["train_seconds"] if self.history else 0.0
 
     def prepare(self, log: StepLog) -> None:
         """Before the first step: models in eval mode, and as many threads as are best now."""
@@ -548,7 +560,7 @@ class Trainer(Resumable):
         for model in self.models().values():
             model.eval()
         if self._pace is None:
-            choice = threads.choose(self.threads)
+            choice = threads.choose(self.threads, self._threads_from)
             self.threads, self._pace = choice.number, threads.Pace()
             log.say(f"{self.policy.device}, {choice}")
         torch.set_num_threads(self.threads)
@@ -557,11 +569,7 @@ class Trainer(Resumable):
         """A training step, and its row in the history."""
         start, cpu = time.perf_counter(), time.process_time()
         self._seconds = defaultdict(float)
-        try:
-            metrics = self.train_step(self.next_prompts())
-        except FloatingPointError as error:
-            message = f"step {self.step + 1}: {error}"
-            raise TrainingDivergedError(message, {"step": self.step + 1}) from error
+        metrics = self.train_step(self.next_prompts())
         took, worked = time.perf_counter() - start, time.process_time() - cpu
         before = defaultdict(int, self.history[-1] if self.history else {})
         self.step += 1
@@ -570,13 +578,15 @@ class Trainer(Resumable):
         if self._silent_steps == SILENT_STEPS:
             log.say(
                 f"step {self.step}: for {SILENT_STEPS} steps all responses to a prompt were paid "
-                f"the same, {metrics['reward_mean']:.3g} on average: there is nothing to learn "
-                f"from. Does the model know what is asked for? One response was "
+                f"the same, {metrics['reward_mean']:.3g} on average: the rewards have nothing to "
+                f"teach. Does the model know what is asked for? One response was "
                 f"{self._example[:200]!r}. Instructions, an easier task or a better model may help"
             )
-        remark = self._pace.remark(self.step, took, worked, metrics["tokens"])
-        if remark is not None:
-            log.say(remark)
+        if self.policy.device.type == "cpu":  # a GPU's steps are not the processors' to explain
+            alone = took - self._seconds["reward"]
+            remark = self._pace.remark(self.step, alone, worked, metrics["tokens"])
+            if remark is not None:
+                log.say(remark)
         return {
             "step": self.step,
             "samples": before["samples"] + metrics.pop("sampled"),
@@ -591,9 +601,12 @@ class Trainer(Resumable):
     def evaluate(
         self, problems: Sequence[Record] | None = None, size: int = 500, seed: int = 0
     ) -> dict[str, float]:
-        """Measure on held-out problems, asked as in training; leaves the training untouched.
+        """Measure on held-out problems, asked as in training; the training's own draws stay.
 
-        The task's own problems are judged by its verifier, whatever pays in training.
+        Args:
+            problems: judged by what pays in training; None takes ``eval_dataset``, or else problems
+                of the task, judged by its verifier whatever pays in training.
+            size, seed: of the task's problems.
 
         Raises:
             ValueError: there are no problems, or the data set is not the task's and no other
@@ -611,7 +624,7 @@ class Trainer(Resumable):
             reward, full_reward = self.task.reward, self.task.full_reward
         with self.autocast():
             return evaluate(
-                self.policy, self.tokenizer, problems, reward, config, seed, full_reward
+                self.policy, self.tokenizer, problems, reward, config, seed, full_reward, self.step
             )
 
     @contextmanager
@@ -619,8 +632,8 @@ class Trainer(Resumable):
         """Add the time spent inside to the step's ``seconds_<phase>``."""
         start = time.perf_counter()
         yield
-        if self.policy.device.type == "cuda":
-            torch.cuda.synchronize()  # the GPU works behind the program's back
+        if self.policy.device.type != "cpu":
+            torch.accelerator.synchronize()  # a GPU works behind the program's back
         self._seconds[phase] += time.perf_counter() - start
 
     def autocast(self) -> torch.autocast:
@@ -637,12 +650,14 @@ def evaluate(
     config: TrainerConfig,
     seed: int = 0,
     full_reward: float = 1.0,
+    step: int = 0,
 ) -> dict[str, float]:
     """One sample per problem: the share of right answers with its interval, thinking, length.
 
     Args:
         config: says how to sample.
         full_reward: an answer is right if it is paid so much, up to rounding, or more.
+        step: updates so far, for the reward function.
 
     Raises:
         ValueError: there are no problems, or they are no records.
@@ -660,7 +675,7 @@ def evaluate(
             model, tokenizer, prompts, 1, config.max_new_tokens, config.temperature, generator,
             config.chat_template_kwargs,
         )  # fmt: skip
-        rewards += call_reward(reward, chunk, rollout, config.reward_weights).tolist()
+        rewards += call_reward(reward, chunk, rollout, config.reward_weights, step).tolist()
         thoughts += sum(map(has_thought, rollout.texts))
         length += float(rollout.mask_BT.sum())
     scored = [value for value in rewards if value == value]

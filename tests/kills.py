@@ -20,8 +20,8 @@ os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALL
 import torch
 
 from grpo_mini.__main__ import main
+from grpo_mini.experiments.metrics import TIMING_METRICS
 from grpo_mini.support.checkpoints import checkpoints
-from grpo_mini.support.measure import TIMING_METRICS
 
 QUICK = ["--prompts-per-step", "4", "--max-new-tokens", "12", "--train-problems", "32",
          "--device", "cpu", "--steps", "6", "--save-every", "1"]  # fmt: skip

@@ -388,7 +388,7 @@ GROUPED = [compute_relative_rewards, leave_one_out, silent_groups]
 
 @pytest.mark.parametrize("function", GROUPED)
 def test_rewards_must_be_one_dimensional(function):
-    with pytest.raises(ValueError, match=r"rewards must have shape \[B\], got \[2, 4\]"):
+    with pytest.raises(ValueError, match=r"rewards must be a tensor of shape \[B\], got \[2, 4\]"):
         function(torch.zeros(2, 4), 4)
 
 

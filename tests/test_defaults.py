@@ -6,7 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from grpo_mini.advantages import FLOOR, standardize, without_gaps
+from grpo_mini.advantages import (
+    FLOOR,
+    compare_scored,
+    compute_relative_rewards,
+    standardize,
+)
 from grpo_mini.experiments import zoo
 from grpo_mini.experiments.variants import VariantConfig, VariantTrainer
 from grpo_mini.grpo import GRPOConfig
@@ -217,13 +222,56 @@ def test_accuracy_does_not_rest_on_a_reward_of_exactly_1(tiny, small_trainer, mo
     assert trainer.evaluate(size=4)["eval_accuracy"] == 1.0
 
 
-def test_a_gap_is_filled_with_its_groups_mean():
-    nan = float("nan")
-    rewards = torch.tensor([1.0, nan, 0.0, 0.5, nan, nan, nan, nan, 2.0, nan])
-    filled = without_gaps(rewards, 4)
-    assert filled.tolist() == pytest.approx([1, 0.5, 0, 0.5, 0, 0, 0, 0, 2, 2])
-    whole = torch.rand(8)
-    assert without_gaps(whole, 4) is whole
+NAN = float("nan")
+
+
+def test_a_group_is_compared_among_its_scored_samples():
+    """Two of eight were scored: their spread is that of two, and nobody else is pushed."""
+    rewards = torch.tensor([1.0, 0.0] + [NAN] * 6 + [0.1] * 7 + [NAN] + [NAN] * 8 + [2.0])
+    found, baselines = compare_scored(rewards, 8, compute_relative_rewards)
+    pair, _ = compute_relative_rewards(torch.tensor([1.0, 0.0]), 2)
+    assert found.tolist() == pytest.approx(pair.tolist() + [0.0] * 22)
+    assert baselines.tolist() == pytest.approx([0.5, 0.1, 0.0])
+
+
+def test_without_gaps_the_comparison_of_the_scored_is_the_usual_one():
+    rewards = torch.rand(24)
+    for found, usual in zip(
+        compare_scored(rewards, 8, compute_relative_rewards),
+        compute_relative_rewards(rewards, 8),
+        strict=True,
+    ):
+        assert torch.equal(found, usual)
+
+
+def test_what_was_not_scored_makes_no_group_loud(small_trainer):
+    """Equal rewards and gaps are silent, and the metrics are those of what was scored."""
+    trainer = small_trainer("grpo")
+    rollout = trainer.generate_responses(trainer.next_prompts())
+    rewards = torch.tensor([0.1, NAN, 0.1, 0.1] + [NAN] * 4 + [1.0, NAN, NAN, NAN] + [1.0, 0, 0, 0])
+    batch, metrics = trainer.compute_advantages(rollout, rewards)
+    assert metrics["silent_group_share"] == 0.75
+    assert not batch.advantages[:12].any() and batch.advantages[12:].any()
+    scored = rewards[rewards.isfinite()]
+    assert metrics["raw_reward_mean"] == pytest.approx(scored.mean().item())
+    assert metrics["raw_reward_std"] == pytest.approx(scored.std(correction=0).item())
+
+
+def test_a_batch_that_nothing_scores_makes_no_step(small_trainer, algorithm):
+    paid = [halves, lambda completions, **columns: [None] * len(completions)]
+    trainer = small_trainer(algorithm, lambda **columns: paid[trainer.step](**columns))
+    trainer.train(1)
+    before = [weights(model) for model in trainer.models().values()]
+    trainer.train(1)
+    for model, was in zip(trainer.models().values(), before, strict=True):
+        assert torch.equal(weights(model), was)
+
+
+def test_one_sample_is_no_batch_of_equal_rewards(small_trainer):
+    trainer = small_trainer("ppo", prompts_per_step=1, samples_per_prompt=1)
+    rollout = trainer.generate_responses(trainer.next_prompts())
+    batch, _ = trainer.compute_advantages(rollout, torch.tensor([1.0]))
+    assert batch.advantages.any()
 
 
 def test_the_trainer_does_not_change_the_model_it_was_handed_before_it_trains(tiny, small_trainer):

@@ -19,7 +19,7 @@ ORDER = ("models advantages losses rollout trainer ppo grpo __main__").split()
 FORMULAS = ("advantages", "losses")
 # They know nothing of the files above, so any file but a formula may use them, and each of them
 # those before it.
-FOUNDATIONS = ("support", "machine", "tasks")
+FOUNDATIONS = ("machine", "support", "tasks")
 SIDE_PACKAGES = ("experiments", "course")
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

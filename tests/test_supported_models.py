@@ -8,9 +8,9 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from grpo_mini.experiments.metrics import TIMING_METRICS
 from grpo_mini.models import SUPPORTED, load_policy, load_tokenizer
 from grpo_mini.rollout import disagreement, sample
-from grpo_mini.support.measure import TIMING_METRICS
 from grpo_mini.trainer import Trainer
 
 SIZES = {

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from grpo_mini.experiments.metrics import METRICS, TIMING_METRICS
 from grpo_mini.grpo import GRPOConfig, GRPOTrainer
 from grpo_mini.models import RewardModel
 from grpo_mini.ppo import PPOConfig, PPOTrainer
 from grpo_mini.rollout import micro_batches
 from grpo_mini.support.checkpoints import CheckpointError
-from grpo_mini.support.measure import METRICS, TIMING_METRICS, wilson_interval
+from grpo_mini.support.measure import wilson_interval
 from grpo_mini.tasks import chain_sum_reward
 from grpo_mini.trainer import Trainer, TrainingDivergedError, TrainingInterrupted
 

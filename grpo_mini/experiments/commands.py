@@ -61,6 +61,8 @@ def resumed(arguments: argparse.Namespace) -> Trainer:
         )
     for name, value in typed.items():
         now = getattr(trainer.config, name, None)
+        if name == "device" and now is None:  # it took the best one there was
+            now = trainer.policy.device.type
         if name == "model_name" and Path(str(value)).expanduser() == Path(str(now)).expanduser():
             continue
         if (tuple(value) if isinstance(value, list) else value) != now:

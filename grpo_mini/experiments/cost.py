@@ -93,10 +93,11 @@ class SharedTrunkPPO(PPOTrainer):
         def hidden(logits_to_keep: int = 0, **inputs: Tensor) -> Tensor:
             return self.policy.base_model(**inputs).last_hidden_state[:, -logits_to_keep:]
 
-        states = outputs_per_token(hidden, self.policy, rollout)
-        logits = self.policy.get_output_embeddings()(states)
-        log_probs = token_log_probs(logits, rollout.tokens_BT, self.config.temperature)
-        return log_probs, None, self.critic.head(states).squeeze(-1).float()
+        with self.autocast():
+            states = outputs_per_token(hidden, self.policy, rollout)
+            logits = self.policy.get_output_embeddings()(states)
+            log_probs = token_log_probs(logits, rollout.tokens_BT, self.config.temperature)
+            return log_probs, None, self.critic.head(states).squeeze(-1).float()
 
 
 def random_reward(completions, **columns) -> list[float]:
@@ -164,8 +165,8 @@ def measure(arguments: argparse.Namespace) -> dict:
         "weights MB": tensor_bytes({p for m in models for p in m.parameters()}) / mega,
         "gradients MB": max(gradients) / mega,
         "optimiser state MB": tensor_bytes(states) / mega,
-        "peak MB": history[-1]["peak_memory_mb"],
-        "peak MB before the model": before,
+        "peak MB": history[-1]["peak_memory_mb"] or 0.0,  # 0 where nobody tells
+        "peak MB before the model": before or 0.0,
         "response tokens": statistics.mean(row["length_mean"] for row in later),
         **seconds,
         "seconds in all": sum(seconds.values()),

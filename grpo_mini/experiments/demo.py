@@ -90,7 +90,7 @@ def _column(name: str, history: list[dict], model: str) -> dict[str, str]:
         "samples": f"{last['samples']:,}",
         "trainable parameters": f"{count_parameters(*models, trainable_only=True):,}",
         "resident parameters": f"{count_parameters(*models):,}",
-        "peak memory (MB, process)": f"{last['peak_memory_mb'] or float('nan'):,.0f}",
+        "peak memory (MB, process)": f"{last.get('peak_memory_mb', float('nan')):,.0f}",
         "training time (s)": f"{last['train_seconds']:.1f}",
     }
     for phase in ("generate", "reward", "score", "update"):

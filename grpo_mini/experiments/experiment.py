@@ -36,10 +36,24 @@ def runs_file(out: Path, name: str) -> Path:
 
 
 def made(out: Path, name: str) -> set[tuple[str, int]]:
-    """Label and seed of the runs that are there."""
-    path = runs_file(out, name)
-    runs = read_lines(path) if path.exists() else []
-    return {(line["run"]["setting"], line["run"]["config"]["seed"]) for line in runs}
+    """Label and seed of the runs that are there.
+
+    Raises:
+        ValueError: one was made with other options than its setting has now.
+    """
+    path, settings = runs_file(out, name), EXPERIMENTS[name].settings
+    runs = [line["run"] for line in read_lines(path)] if path.exists() else []
+    for run in runs:
+        if run["setting"] not in settings:
+            raise ValueError(f"{path} has a run {run['setting']!r}, which {name} has not: move it")
+        now = settings[run["setting"]].options
+        was = {option: run["config"].get(option, value) for option, value in now.items()}
+        if was != now:
+            raise ValueError(
+                f"{path} has a run {run['setting']!r} with other options, {was}, and not {now}: "
+                f"move the file away"
+            )
+    return {(run["setting"], run["config"]["seed"]) for run in runs}
 
 
 def make_trainer(setting: Setting, seed: int, model: str, threads: int = 1) -> Trainer:
@@ -64,12 +78,13 @@ def run_one(out: Path, name: str, label: str, seed: int, model: str) -> None:
         trainer.train(steps, evaluate_every=experiment.evaluate_every, seconds=experiment.seconds)
     except TrainingDivergedError as error:  # a result like any other
         about["diverged"] = str(error)
-    records = trainer.next_prompts()[:4]
-    rollout = trainer.generate_responses(records)
-    size = len(rollout) // len(records)
-    about["examples"] = [[r["prompt"][-1]["content"], rollout.texts[i * size][:200]]
-                         for i, r in enumerate(records)]  # fmt: skip
-    if experiment.samples_at_end:
+    if "diverged" not in about:
+        records = trainer.next_prompts()[:4]
+        rollout = trainer.generate_responses(records)
+        size = len(rollout) // len(records)
+        about["examples"] = [[r["prompt"][-1]["content"], rollout.texts[i * size][:200]]
+                             for i, r in enumerate(records)]  # fmt: skip
+    if experiment.samples_at_end and "diverged" not in about:
         about["right"] = right_answers(trainer, experiment.samples_at_end)
         about["samples_at_end"] = experiment.samples_at_end
     write_run(runs_file(out, name), trainer, **about)
@@ -148,7 +163,10 @@ def compare(out: Path, record: Path = RUNS) -> list[str]:
         recorded = load(name, record)
         for label, runs in load(name, out).items():
             seeds = {run.seed for run in runs}
-            before = [final(run) for run in recorded[label] if run.seed in seeds]
+            before = [final(run) for run in recorded.get(label, ()) if run.seed in seeds]
+            if not before:
+                lines.append(f"{f'{name}/{label}':<36}{'not recorded':>20}")
+                continue
             again = [final(run) for run in runs]
             mean = sum(again) / len(again)
             interval = bootstrap(before) if len(before) > 1 else Interval(*before * 3)

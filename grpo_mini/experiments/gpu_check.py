@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from ..grpo import GRPOConfig, GRPOTrainer
-from ..machine.device import checked_device, peak_memory_mb
+from ..machine.device import peak_memory_mb
 from ..ppo import PPOConfig, PPOTrainer
 from ..rollout import disagreement, sample
 from ..support.checkpoints import atomic_write
@@ -156,7 +156,7 @@ def print_their_step(size: Sequence, device: str) -> None:
         train_dataset=Dataset.from_list(TASK.dataset(prompts * 4, seed=0)), callbacks=[Times()],
     ).train()  # fmt: skip
     peak = peak_memory_mb(model.device)
-    print(f"{statistics.median(times[1:]):.2f} s, {peak:,.0f} MB")
+    print(f"{statistics.median(times[1:]):.2f} s, {peak or 0:,.0f} MB")
 
 
 def a_pass(device: str) -> dict:
@@ -192,14 +192,15 @@ def table(rows: list[dict]) -> str:
 def main(argv: Sequence[str]) -> None:
     """Measure, print, write."""
     parser = Parser(prog="python -m grpo_mini gpu-check", description=__doc__)
-    parser.add_argument("--device", default="cuda", help="cuda; cpu tries the command [cuda]")
+    parser.add_argument(
+        "--device", default="cuda", choices=("cuda", "cpu"), help="cpu tries the command [cuda]"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/gpu-check.json"), help="the file")
     parser.add_argument("--steps", type=whole(1), default=40, help="of each training [40]")
     parser.add_argument("--small", action="store_true", help="tiny sizes, to try the command")
     parser.add_argument("--trl", type=json.loads, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     device = arguments.device
-    checked_device("cpu" if device == "cuda" else device)
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError(
             f"gpu-check measures a CUDA GPU, and torch {torch.__version__} sees none here; "

@@ -47,10 +47,14 @@ def _parsed(kind: type, low: float, high: float, above: bool = False) -> Callabl
 
 
 def add_fields(parser: argparse.ArgumentParser, *configs: type, without: tuple = ()) -> None:
-    """One option for each field of the configurations; none has a default, so that what was
-    typed can be told from what was not."""
+    """One option for each field of the configurations. None has a default of its own, so that what
+    was typed can be told from what was not; the help shows the configurations' defaults."""
     group = parser.add_argument_group("configuration (defaults in brackets)")
-    seen = set(without)
+    seen, defaults = set(without), {}
+    for config in configs:
+        for field in fields(config):
+            found = defaults.setdefault(field.name, [])
+            found += [] if field.default in found else [field.default]
     for config in configs:
         for field in fields(config):
             if field.name in seen:
@@ -60,7 +64,7 @@ def add_fields(parser: argparse.ArgumentParser, *configs: type, without: tuple =
             kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
             kind = get_origin(kinds[0]) or kinds[0]
             option = "--" + field.name.replace("_", "-")
-            common = {"default": argparse.SUPPRESS, "help": f"[{field.default}]"}
+            common = {"default": argparse.SUPPRESS, "help": str(defaults[field.name])}
             if kind is bool:
                 group.add_argument(option, action=argparse.BooleanOptionalAction, **common)
             elif kind is tuple:

@@ -81,9 +81,10 @@ def portable_config(trainer) -> dict:
 
 
 def identity(line: dict) -> tuple:
-    """What tells a run from the others of its file."""
+    """What tells a run from the others of its file: setting and seed, or all its configuration."""
     run = line["run"]
-    return run.get("setting") or run["algorithm"], run["config"]["seed"]
+    config = "" if "setting" in run else json.dumps(run["config"], sort_keys=True)
+    return run.get("setting") or run["algorithm"], run["config"]["seed"], config
 
 
 def write_run(path: str | Path, trainer, **about) -> None:

@@ -37,13 +37,10 @@ def peak_memory_mb(device: torch.device) -> float | None:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     status = Path("/proc/self/status")
-    if status.exists():  # not getrusage: there a process inherits the peak of the one before exec
-        peak = next(
-            line
-            for line in status.read_text(encoding="utf-8").splitlines()
-            if line.startswith("VmHWM")
-        )
-        return int(peak.split()[1]) / 2**10
+    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
+    for line in lines:  # not getrusage: there a process inherits the peak of the one before exec
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 2**10
     try:
         import resource
     except ImportError:  # Windows

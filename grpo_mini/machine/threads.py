@@ -107,21 +107,23 @@ def _pace(seconds: float = SECONDS) -> tuple[float, float]:
     return done / took, (time.thread_time() - cpu) / took
 
 
-def choose(wanted: int | None = None) -> Threads:
+def choose(wanted: int | None = None, why: str = "as the configuration says") -> Threads:
     """Measure, choose and apply.
+
+    A number that ``OMP_NUM_THREADS`` gives is kept, and so is one that `torch.set_num_threads` has
+    set since the last choice.
 
     Args:
         wanted: the number of threads if it is given; then only the waiting is chosen.
-
-    A number that ``OMP_NUM_THREADS`` or `torch.set_num_threads` gave is kept likewise.
+        why: it is given.
     """
     global _current
     now, most = torch.get_num_threads(), lent_cores()
-    said = {wanted: "as the configuration says"} if wanted else {}
+    said, told = {wanted: why} if wanted else {}, os.environ.get("OMP_NUM_THREADS", "")
     if not said and _current is not None and now != _current.number:
         said = {now: "as torch.set_num_threads says"}
-    if not said and os.environ.get("OMP_NUM_THREADS"):
-        said = {now: "as OMP_NUM_THREADS says"}
+    elif not said and told.isdecimal() and int(told) > 0:
+        said = {int(told): "as OMP_NUM_THREADS says"}
     numbers = list(said) or sorted(
         {2**i for i in range(most.bit_length())} & {*range(most)} | {most}
     )

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import os
-import random
 import re
 import shutil
 from collections.abc import Callable
@@ -19,8 +18,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-import numpy
-import torch
 from filelock import FileLock, Timeout
 
 
@@ -40,29 +37,8 @@ def atomic_write(path: Path, text: str) -> None:
 
 def sha256(path: Path) -> str:
     """Checksum of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def random_states() -> dict:
-    """Every global random state: a reward function may draw from any of them."""
-    algorithm, keys, *rest = numpy.random.get_state()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "python": random.getstate(),
-        "numpy": (algorithm, torch.from_numpy(keys.astype("int64")), *rest),
-    }
-
-
-def set_random_states(states: dict) -> None:
-    """Put back what `random_states` returned."""
-    torch.set_rng_state(states["torch"])
-    if states["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(states["cuda"])
-    version, internal, gauss = states["python"]
-    random.setstate((version, tuple(internal), gauss))
-    algorithm, keys, *rest = states["numpy"]
-    numpy.random.set_state((algorithm, keys.numpy().astype("uint32"), *rest))
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class RunFolder:
@@ -118,7 +94,12 @@ class RunFolder:
         recover(self.path)
         card, found = self.path / "run.json", checkpoints(self.path)
         about = json.loads(card.read_text(encoding="utf-8")) if card.exists() else {}
-        if about.get("run", self.run) != self.run or (found and not about):
+        other, log = about.get("run", self.run) != self.run, self.path / "log.jsonl"
+        if other and not found:  # it came to no checkpoint: nothing can go on, its log is kept
+            if log.exists():
+                log.rename(self.path / f"log-{about['run']}.jsonl")
+            other, about = False, {}
+        if other or (found and not about):
             begun = f"begun {about['begun']}, " if about else ""
             raise ValueError(
                 f"{self.path} holds another run ({begun}{len(found)} checkpoints): go on with it "
@@ -129,11 +110,11 @@ class RunFolder:
                 f"in {self.path} this run has got to step {step_of(found[0])}, but the trainer is "
                 f"at step {self.step}: load the newest checkpoint, or choose another folder"
             )
-        free = shutil.disk_usage(self.path).free / 2**20
-        if free < self.megabytes:
+        free, needed = shutil.disk_usage(self.path).free / 2**20, 3 - min(len(found), 2)
+        if free < needed * self.megabytes:  # two are kept, beside the one that is being written
             raise ValueError(
-                f"a checkpoint takes about {self.megabytes:,.0f} MB, and the disk of {self.path} "
-                f"has {free:,.0f} MB left: make room, or choose another folder"
+                f"checkpoints will take about {needed * self.megabytes:,.0f} MB more, and the disk "
+                f"of {self.path} has {free:,.0f} MB left: make room, or choose another folder"
             )
         if not about:
             begun = datetime.now().isoformat(" ", "seconds")
@@ -166,8 +147,8 @@ class RunFolder:
         aside = _aside(target) if target.exists() else None
         draft.rename(target)
         for old in [aside, *map(_aside, checkpoints(self.path)[keep:])]:
-            if old is not None:
-                shutil.rmtree(old)
+            if old is not None:  # what cannot be deleted now, `recover` deletes later
+                shutil.rmtree(old, ignore_errors=True)
         self.step = step
         return target
 

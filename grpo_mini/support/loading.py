@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import safetensors
 from huggingface_hub.constants import HF_HUB_CACHE
 from transformers.utils import logging
 
@@ -28,7 +29,7 @@ def load_pretrained(auto_class, name: str | Path, **options):
         with quietly(name):
             source = str(folder) if folder.is_dir() else str(name)
             return auto_class.from_pretrained(source, trust_remote_code=False, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
         if folder.is_dir():
             what = f"the folder {folder.resolve()} has no model that can be loaded from safetensors"
         else:

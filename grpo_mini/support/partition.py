@@ -30,14 +30,16 @@ def cheapest_parts(
     Returns:
         The indices of each part's rows, in order.
     """
-    order = sorted(range(len(lengths)), key=lambda row: (lengths[row], prompts[row]))
+    rank = {prompt: i for i, prompt in enumerate(sorted(set(prompts)))}
+    ranks, sizes = [rank[prompt] for prompt in prompts], list(map(len, prompts))
+    order = sorted(range(len(lengths)), key=lambda row: (lengths[row], ranks[row]))
     # For the first n rows: how many tokens in all, and where their last part begins.
     cheapest = [(0, 0)]
     for end in range(1, len(order) + 1):
         choices, read, widest = [], set(), 0
         for begin in reversed(range(end)):
-            read.add(prompts[order[begin]])  # once for all its samples
-            widest = max(widest, len(prompts[order[begin]]))
+            read.add(ranks[order[begin]])  # once for all its samples
+            widest = max(widest, sizes[order[begin]])
             tokens = (end - begin) * lengths[order[end - 1]] + len(read) * widest
             if tokens > max_tokens and choices:
                 break

@@ -1,5 +1,6 @@
 """Checks of what a user hands over, each with an error that says what was seen."""
 
+import json
 import math
 import os
 from dataclasses import fields
@@ -75,6 +76,21 @@ def _plain(name: str, value: object, kinds: list[type]) -> object:
     ):
         return value
     raise ValueError(f"{name} must be {' or '.join(WORDS[kind] for kind in kinds)}, got {value!r}")
+
+
+def require_arguments(name: str, value: dict, taken: tuple[str, ...]) -> None:
+    """Check keyword arguments that are handed on: their names, and that JSON can hold them.
+
+    Raises:
+        ValueError: a name is no text or one of ``taken``, or a value is no JSON.
+    """
+    for key in value:
+        if not isinstance(key, str) or key in taken:
+            raise ValueError(f"{name} must not have the name {key!r}")
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must hold what JSON can hold, got {value!r}") from None
 
 
 def require(config: object, rule: str, **limits) -> None:

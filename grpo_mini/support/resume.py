@@ -4,19 +4,14 @@ import contextlib
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Self
 
 import torch
 
-from .checkpoints import (
-    CheckpointError,
-    RunFolder,
-    random_states,
-    set_random_states,
-    verified_checkpoint,
-)
+from ..machine.random import random_states, set_random_states
+from .checkpoints import CheckpointError, RunFolder, verified_checkpoint
 from .loading import quietly
 from .rewards import fingerprint, name_of, reward_functions
 
@@ -28,15 +23,27 @@ class Resumable:
 
     def new_run(self) -> None:
         """Begin a run of its own: a folder that holds another is not written to."""
-        self.run = secrets.token_hex(8)
+        self.run, self._fingerprint = secrets.token_hex(8), ""
 
     def identity(self) -> dict:
         """What decides the run besides its random states: a checkpoint goes on with no other."""
+        self._fingerprint = self._fingerprint or fingerprint(self.dataset)
         return {
             "trainer": type(self).__name__,
             "config": json.loads(json.dumps(asdict(self.config))),
             "reward": [name_of(reward) for reward in reward_functions(self.reward)],
-            "dataset": fingerprint(self.dataset),
+            "dataset": self._fingerprint,
+        }
+
+    def place(self) -> dict:
+        """Where and how the policy computes: a checkpoint goes on in the same way."""
+        frozen = [name for name, p in self.policy.named_parameters() if not p.requires_grad]
+        return {
+            "device": self.policy.device.type,
+            "threads": self.threads,
+            "dtype": str(self.policy.dtype).removeprefix("torch."),
+            "attention": self.policy.config._attn_implementation,
+            "frozen": frozen,
         }
 
     @contextlib.contextmanager
@@ -72,7 +79,7 @@ class Resumable:
             history = json.dumps(self.history)
             (draft / "history.json").write_text(history, encoding="utf-8")
 
-        about = {**self.identity(), "threads": self.threads}
+        about = self.identity() | self.place()
         with self.in_folder(folder) as run_folder:
             return run_folder.write(self.step, write, about)
 
@@ -86,12 +93,13 @@ class Resumable:
     ) -> Self:
         """Go on from the newest checkpoint in ``folder``, or from that checkpoint itself.
 
-        Bit for bit, on the same kind of CPU: the number of threads is the run's too. A reward
+        Bit for bit, on the same kind of processor: the number of threads is the run's too. A reward
         function or data set that is not the task's has to be given again, and to be the same.
 
         Raises:
             CheckpointError: there is none, a file is missing, cut short or edited, it was written
-                by another trainer or version, or reward or data are not the run's.
+                by another trainer or version, reward or data are not the run's, or its device is
+                not here.
         """
         checkpoint, about = verified_checkpoint(Path(folder).expanduser())
         kinds = {kind.__name__: kind for kind in (cls, *_all_subclasses(cls))}
@@ -102,10 +110,24 @@ class Resumable:
         kind = kinds[about["trainer"]]
         try:
             config = kind.config_class(**about["config"])
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"{checkpoint} is of another version: {error}") from error
-        model, tokenizer = cls.load_policy(checkpoint / "policy", config.device)
-        trainer = kind(config, reward, dataset, model, tokenizer, eval_dataset)
+            given = {
+                "device": config.device or about["device"],
+                "dtype": getattr(torch, about["dtype"]),
+            }
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            raise CheckpointError(f"{checkpoint} is of another version: {error!r}") from error
+        try:
+            model, tokenizer = cls.load_policy(checkpoint / "policy", **given)
+        except ValueError as error:
+            raise CheckpointError(f"{checkpoint} cannot go on here: {error}") from error
+        model.set_attn_implementation(about["attention"])
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name not in about["frozen"])
+        # The checkpoint holds the critic, wherever it came from.
+        own = {"critic_model_name": None} if hasattr(config, "critic_model_name") else {}
+        handed = {"dataset": dataset, "eval_dataset": eval_dataset}
+        trainer = kind(replace(config, **own), reward, model=model, tokenizer=tokenizer, **handed)
+        trainer.config = config
         for name, now in trainer.identity().items():
             if now != about[name]:
                 raise CheckpointError(
@@ -121,7 +143,7 @@ class Resumable:
         set_random_states(state)
         trainer.history = json.loads((checkpoint / "history.json").read_text(encoding="utf-8"))
         trainer.step, trainer.run = about["step"], about["run"]
-        trainer.threads = about["threads"]
+        trainer.threads, trainer._threads_from = about["threads"], "as the run began"
         return trainer
 
 

@@ -2,8 +2,9 @@
 
 A reward function gets keyword arguments, each a list with an entry a completion: ``prompts``,
 ``completions``, ``completion_ids``, ``truncated`` and the data set's columns; and besides
-``trainer_state``, whose ``global_step`` counts the updates so far. It returns a list of numbers,
-None where it does not apply. It may be a coroutine function. Several are added up, with weights.
+``trainer_state``, whose ``global_step`` counts the updates so far. (TRL's ``log_extra`` and
+``log_metric`` are there too, and keep nothing.) It returns a list of numbers, None where it does
+not apply. It may be a coroutine function. Several are added up, with weights.
 """
 
 import asyncio
@@ -152,7 +153,7 @@ def _paid(functions: list[Reward], columns: dict[str, list], state: TrainerState
         # sample, another function or the data set.
         own = {name: [copy.deepcopy(value) for value in values[rows]]
                for name, values in columns.items()}  # fmt: skip
-        return function(**own, trainer_state=state)
+        return function(**own, trainer_state=state, log_extra=_ignore, log_metric=_ignore)
 
     def answers(asked: list) -> list:
         """Coroutines run side by side, in a thread of their own: notebooks have a running loop."""
@@ -199,12 +200,16 @@ def _checked(rewards: object, columns: dict[str, list]) -> list[float]:
                 f"the reward function returned {value!r} for {_where(columns, i)}; rewards must "
                 f"be numbers, or None where it does not apply"
             )
-        if not math.isfinite(value):
+        if not abs(value) < 3e38:  # float32's largest
             raise ValueError(
                 f"the reward function returned {value} for {_where(columns, i)}; rewards must be "
                 f"finite"
             )
     return [math.nan if value is None else float(value) for value in rewards]
+
+
+def _ignore(name: str, value: object) -> None:
+    """What a reward function would log."""
 
 
 def _where(columns: dict[str, list], i: int) -> str:
