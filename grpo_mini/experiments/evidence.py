@@ -185,7 +185,7 @@ CHOICES = {
         {"grpo": grpo(), "ppo": ppo()},
         seeds=tuple(range(10)),
         steps=10_000,
-        seconds=60.0,
+        seconds=90.0,
         threads=2,
     ),
 }

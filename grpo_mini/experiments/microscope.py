@@ -95,12 +95,13 @@ def read_rollouts(path: str | Path) -> tuple[dict, dict[int, list[dict]]]:
     Raises:
         ValueError: the file is none, or was cut short.
     """
+    how = "make it with: python -m grpo_mini microscope"
     try:
         first, *rows = Path(path).read_text(encoding="utf-8").splitlines()
         header, rows = json.loads(first)["run"], [json.loads(row) for row in rows]
         steps = {row["step"]: row["groups"] for row in rows}
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a recorded run, or was cut short: {error!r}") from error
+        raise ValueError(f"{path} holds no rollouts, or was cut short; {how}") from error
     if not steps:
-        raise ValueError(f"{path} holds no rollouts; make it with: python -m grpo_mini microscope")
+        raise ValueError(f"{path} holds no rollouts; {how}")
     return header, steps

@@ -7,6 +7,7 @@ import pytest
 
 from grpo_mini.course import clinic
 from grpo_mini.experiments.evidence import EXPERIMENTS
+from grpo_mini.experiments.record import add_line, read_lines
 
 
 @pytest.fixture
@@ -53,12 +54,11 @@ def test_only_the_right_suspect_is_right(letter, runs):
 def test_step_1_shows_what_differs_and_no_rounding(runs):
     shown = clinic.first_step("A", runs).data
     assert clinic.NAMES["entropy"] in shown and shown.count("<tr>") == 2
-    (runs / "zoo" / "no-template-seed0.json").write_text(
-        (runs / "zoo" / "healthy-seed0.json")
-        .read_text(encoding="utf-8")
-        .replace('"healthy"', '"no-template"'),
-        encoding="utf-8",
+    healthy = next(
+        line for line in read_lines(runs / "zoo.jsonl") if line["run"]["setting"] == "healthy"
     )
+    healthy["run"]["setting"] = "no-template"
+    add_line(runs / "zoo.jsonl", healthy)
     assert "none differs" in clinic.first_step("A", runs).data
 
 
@@ -82,6 +82,8 @@ def test_examine_says_where_both_end(runs, monkeypatch):
 def test_missing_runs_and_unknown_letters_say_so(runs):
     with pytest.raises(ValueError, match="there is no run 'Z'; there are: A, B"):
         clinic.twins("Z", runs)
-    (runs / "zoo" / "healthy-hot-seed0.json").unlink()
+    lines = (runs / "zoo.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    left = "".join(line for line in lines if '"setting": "healthy-hot"' not in line)
+    (runs / "zoo.jsonl").write_text(left, encoding="utf-8")
     with pytest.raises(FileNotFoundError, match="no run 'healthy-hot'"):
         clinic.twins("B", runs)

@@ -46,7 +46,7 @@ def test_the_sentence_has_every_setting(runs):
 
 
 def test_a_run_that_diverged_does_not_shorten_the_comparison(runs):
-    write(runs / "variants", "rloo", 0, [0.2], 100, diverged="not finite")
+    write(runs / "variants.jsonl", "rloo", 0, [0.2], 100, diverged="not finite")
     samples, found = module.against("variants", "grpo", runs)
     assert samples == 200
     assert found["accuracy at the end"]["rloo"].mean == pytest.approx((-0.4 + 0.1 + 0.1) / 3)

@@ -9,7 +9,7 @@ from grpo_mini.course import predictions, theory
 from grpo_mini.course.ledger import ledger
 from grpo_mini.course.widgets.race import SETTINGS, RaceViewer
 from grpo_mini.experiments.claims import CLAIMS
-from grpo_mini.experiments.record import read_lines
+from grpo_mini.experiments.record import add_line, read_lines
 from grpo_mini.experiments.statistics import bootstrap, curve, final, load
 from tests.course.test_widgets import ends
 from tests.synthetic_runs import write, write_cost
@@ -176,10 +176,10 @@ def test_a_run_that_contradicts_a_formula_is_noticed(runs, tmp_path):
     bad = {check.name for check in theory.checks(tmp_path) if not check.agrees}
     assert {"silent groups at the start, G = 2", "silent groups at the end, G = 8"} <= bad
     assert theory.spread(tmp_path).agrees
-    path = tmp_path / "group-size" / "G4-seed1.json"
-    text = path.read_text(encoding="utf-8")
-    value = re.search(r'"relative_reward_std": \[null, ([\d.]+)', text)[1]
-    path.write_text(text.replace(value, "0.9", 1), encoding="utf-8")
+    path = tmp_path / "group-size.jsonl"
+    line = next(line for line in read_lines(path) if line["run"]["setting"] == "G4")
+    line["history"]["relative_reward_std"][1] = 0.9
+    add_line(path, line)
     assert not theory.spread(tmp_path).agrees
 
 
