@@ -50,8 +50,9 @@ evidence: .venv/installed  ## make every experiment again and compare with the r
 gpu-check: .venv/installed-test  ## measure everything that is different on a CUDA GPU (5 minutes)
 	$(VENV_PYTHON) -m grpo_mini gpu-check $(ARGS)
 
+# As many at a time as there are cores; -n 0 runs them one after the other.
 test: .venv/installed-test  ## run all tests
-	$(VENV_PYTHON) -m pytest $(ARGS)
+	$(VENV_PYTHON) -m pytest -n auto --dist loadgroup $(ARGS)
 
 lint: .venv/installed-test  ## check style and formatting
 	$(VENV_PYTHON) -m ruff check

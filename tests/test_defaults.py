@@ -268,7 +268,9 @@ def test_a_batch_that_nothing_scores_makes_no_step(small_trainer, algorithm):
 
 
 def test_one_sample_is_no_batch_of_equal_rewards(small_trainer):
-    trainer = small_trainer("ppo", prompts_per_step=1, samples_per_prompt=1)
+    trainer = small_trainer(
+        "ppo", prompts_per_step=1, samples_per_prompt=1, standardize_advantages=False
+    )
     rollout = trainer.generate_responses(trainer.next_prompts())
     batch, _ = trainer.compute_advantages(rollout, torch.tensor([1.0]))
     assert batch.advantages.any()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from grpo_mini.experiments import judges, zoo
-from grpo_mini.experiments.evidence import EXPERIMENTS
+from grpo_mini.experiments.evidence import EXPERIMENTS, Experiment, grpo, ppo
 from grpo_mini.experiments.experiment import compare, made, make_trainer, runs_file
 from grpo_mini.experiments.record import read_runs, write_run
 from grpo_mini.experiments.variants import (
@@ -222,12 +222,18 @@ def test_an_experiment_goes_on_where_it_was(tmp_path, monkeypatch):
         command = [sys.executable, "-c", program, "short", "--out", str(tmp_path), *options]
         return subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
 
+    short = Experiment("?", {"a": grpo(prompts_per_step=2), "b": ppo(prompts_per_step=4)})
+    monkeypatch.setitem(EXPERIMENTS, "short", short)
     assert run("--one", "a", "--seeds", "0").returncode == 0
     file = runs_file(tmp_path, "short")
     before = file.read_text(encoding="utf-8")
     done = run()
     assert done.returncode == 1 and "add --resume" in done.stderr
     assert made(tmp_path, "short") == {("a", 0)}
+    for change in ({"b": ppo()}, {"a": grpo(prompts_per_step=4)}):  # another table by now
+        monkeypatch.setitem(EXPERIMENTS, "short", Experiment("?", change))
+        with pytest.raises(ValueError, match="move"):
+            made(tmp_path, "short")
     assert run("--one", "b", "--seeds", "0", "--resume").returncode == 0
     (header, rows), (other, _) = read_runs(file)
     assert other["setting"] == "b"

@@ -1,9 +1,11 @@
 """The training step of both algorithms: micro-batches, metrics, bad input, resume."""
 
 import copy
+import hashlib
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,13 +17,17 @@ import torch
 
 from grpo_mini.experiments.metrics import METRICS, TIMING_METRICS
 from grpo_mini.grpo import GRPOConfig, GRPOTrainer
-from grpo_mini.models import RewardModel
+from grpo_mini.models import RewardModel, load_policy
 from grpo_mini.ppo import PPOConfig, PPOTrainer
 from grpo_mini.rollout import micro_batches
 from grpo_mini.support.checkpoints import CheckpointError
 from grpo_mini.support.measure import wilson_interval
 from grpo_mini.tasks import chain_sum_reward
 from grpo_mini.trainer import Trainer, TrainingDivergedError, TrainingInterrupted
+
+
+def halves(completions, **columns) -> list[float]:
+    return [float(i % 2) for i in range(len(completions))]
 
 
 def gradients(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -388,6 +394,86 @@ def test_an_interrupted_training_goes_on(small_trainer):
         assert {k: v for k, v in mine.items() if k not in TIMING_METRICS} == {
             k: v for k, v in other.items() if k not in TIMING_METRICS
         }
+
+
+def test_what_was_frozen_and_how_it_attends_stays_so(small_trainer, tmp_path):
+    """A checkpoint goes on as the run began: frozen weights, dtype and attention."""
+    model, tokenizer = load_policy(device="cpu", dtype=torch.bfloat16)
+    model.set_attn_implementation("eager")
+    frozen = [name for name, _ in model.named_parameters() if "layers.0." in name]
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name not in frozen)
+    trainer = small_trainer(model=(model, tokenizer), reward=halves)
+    trainer.train(2, tmp_path, save_every=1)
+    again = Trainer.load(tmp_path, reward=halves)
+    assert [n for n, p in again.policy.named_parameters() if not p.requires_grad] == frozen
+    assert again.policy.dtype == torch.bfloat16
+    assert again.policy.config._attn_implementation == "eager"
+    trainer.train(1)
+    again.train(1)
+    for mine, its in zip(trainer.policy.parameters(), again.policy.parameters(), strict=True):
+        assert torch.equal(mine, its)
+
+
+def rewritten(checkpoint: Path, **changes) -> None:
+    """A checkpoint whose manifest says something else, and is whole."""
+    path = checkpoint / "manifest.json"
+    text = json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes)
+    path.write_text(text, encoding="utf-8")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    (checkpoint / "manifest.sha256").write_text(digest, encoding="utf-8")
+
+
+def test_a_checkpoint_of_a_device_that_is_not_here_says_so(small_trainer, tmp_path):
+    trainer = small_trainer(reward=halves, device=None)
+    trainer.train(1, tmp_path, save_every=1)
+    rewritten(tmp_path / "step-000001", device="xpu")
+    with pytest.raises(CheckpointError, match="cannot go on here.*xpu"):
+        Trainer.load(tmp_path, reward=halves)
+
+
+def test_ppo_goes_on_without_the_folder_that_its_critic_came_from(small_trainer, tmp_path):
+    first = small_trainer("ppo")
+    origin = tmp_path / "critic"
+    first.critic.save_pretrained(origin)
+    trainer = small_trainer("ppo", reward=halves, critic_model_name=str(origin))
+    trainer.train(2, tmp_path / "run", save_every=1)
+    shutil.rmtree(origin)
+    again = Trainer.load(tmp_path / "run", reward=halves)
+    assert again.config.critic_model_name == str(origin)
+    trainer.train(1)
+    again.train(1)
+    for mine, its in zip(trainer.critic.parameters(), again.critic.parameters(), strict=True):
+        assert torch.equal(mine, its)
+
+
+def test_gradients_that_a_broken_off_step_has_left_are_forgotten(small_trainer, algorithm):
+    clean, dirty = (small_trainer(algorithm, reward=halves) for _ in range(2))
+    for model in dirty.models().values():
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+    clean.train(1)
+    dirty.train(1)
+    for mine, its in zip(clean.policy.parameters(), dirty.policy.parameters(), strict=True):
+        assert torch.equal(mine, its)
+
+
+def test_no_step_begins_when_the_seconds_are_over(small_trainer):
+    trainer = small_trainer(reward=halves)
+    trainer.train(5, seconds=1e-6)
+    assert trainer.step == 1, "the first began before they were over"
+    trainer.train(5, seconds=1e-6)
+    assert trainer.step == 1
+
+
+def test_clip_fraction_is_a_share_of_all_tokens_silent_ones_included(small_trainer):
+    trainer = small_trainer(grpo_epochs=2, learning_rate=0.01, max_new_tokens=40)
+    rollout = trainer.generate_responses(trainer.next_prompts())
+    batch, _ = trainer.compute_advantages(rollout, torch.tensor([1.0, 0, 0, 1] + [1.0] * 12))
+    found = trainer.update(batch, 2)["clip_fraction"]
+    tokens = rollout.mask_BT.sum().item()
+    assert 0 < trainer._sums["tokens"] < 2 * tokens, "silent groups are left out of the passes"
+    assert found == pytest.approx(trainer._sums["clipped"] / (2 * tokens)) and found > 0
 
 
 def test_wilson_interval_against_known_figures():

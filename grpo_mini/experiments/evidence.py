@@ -25,13 +25,14 @@ class Setting:
         trainer: its class.
         options: fields of its configuration that differ from the defaults.
         judge: what pays in training; None: the task's verifier, which measures in any case.
-        steps: where they are not the experiment's.
+        steps, seconds: where they are not the experiment's.
     """
 
     trainer: type[Trainer]
     options: dict = field(default_factory=dict)
     judge: Callable[..., list[float]] | None = None
     steps: int | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ CHOICES = {
             **{f"grpo-lr{rate:.0e}": grpo(learning_rate=rate) for rate in (*RATES, 8e-4)},
             **{f"ppo-lr{rate:.0e}": ppo(learning_rate=rate) for rate in (*RATES, 8e-4)},
             **{
-                f"ppo-critic{rate:.0e}": ppo(critic_learning_rate=rate)
+                f"ppo-critic{rate:.0e}": ppo(learning_rate=2e-4, critic_learning_rate=rate)
                 for rate in (1e-4, 2e-4, 1e-3)
             },
         },
@@ -180,7 +181,7 @@ CHOICES = {
     ),
     "learning": Experiment(
         "How fast does each learn at its defaults, on two cores?",
-        {"grpo": grpo(), "ppo": ppo()},
+        {"grpo": replace(grpo(), seconds=100.0), "ppo": ppo()},
         seeds=tuple(range(10)),
         steps=10_000,
         seconds=60.0,

@@ -56,6 +56,11 @@ class Run:
         """Seed of problems, sampling and order."""
         return self.header["config"]["seed"]
 
+    @property
+    def name(self) -> str:
+        """Setting and seed."""
+        return f"{self.header['setting']}-seed{self.seed}"
+
     def evaluations(self) -> list[dict]:
         """The rows with a measurement on held-out problems, the first before training."""
         return [row for row in self.rows if "eval_accuracy" in row]
