@@ -181,10 +181,10 @@ CHOICES = {
     ),
     "learning": Experiment(
         "How fast does each learn at its defaults, on two cores?",
-        {"grpo": replace(grpo(), seconds=100.0), "ppo": ppo()},
+        {"grpo": replace(grpo(), seconds=90.0), "ppo": ppo()},
         seeds=tuple(range(10)),
         steps=10_000,
-        seconds=60.0,
+        seconds=70.0,
         threads=2,
     ),
 }
