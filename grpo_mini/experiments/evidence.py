@@ -177,7 +177,9 @@ CHOICES = {
         {
             **both(judges.rarely(0.1)),
             "ppo-always": Setting(PPOTrainer, GROUPS | ALWAYS, judges.rarely(0.1)),
+            "ppo-slow": Setting(PPOTrainer, GROUPS | {"learning_rate": 2e-4}, judges.rarely(0.1)),
         },
+        seeds=(0, 1, 2),
     ),
     "learning": Experiment(
         "How fast does each learn at its defaults, on two cores?",
