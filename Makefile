@@ -36,7 +36,7 @@ demo: .venv/installed  ## train the tiny Qwen with GRPO and with PPO, and compar
 	$(VENV_PYTHON) -m grpo_mini demo $(ARGS)
 
 # A run that is there is not made again; delete the file to remake them all.
-runs: .venv/installed  ## record the learning runs in data/runs/learning.jsonl (an hour)
+runs: .venv/installed  ## record the learning runs in data/runs/learning.jsonl (20 minutes)
 	$(VENV_PYTHON) -m grpo_mini experiment learning --out data/runs --resume
 
 # Into a folder of its own, so that it can be compared with what is recorded. Goes on if killed.

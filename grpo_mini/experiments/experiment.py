@@ -74,9 +74,8 @@ def run_one(out: Path, name: str, label: str, seed: int, model: str) -> None:
     trainer = make_trainer(setting, seed, model, experiment.threads)
     about = {"experiment": name, "setting": label}
     steps = experiment.steps if setting.steps is None else setting.steps
-    seconds = experiment.seconds if setting.seconds is None else setting.seconds
     try:
-        trainer.train(steps, evaluate_every=experiment.evaluate_every, seconds=seconds)
+        trainer.train(steps, evaluate_every=experiment.evaluate_every, seconds=experiment.seconds)
     except TrainingDivergedError as error:  # a result like any other
         about["diverged"] = str(error)
     if "diverged" not in about:

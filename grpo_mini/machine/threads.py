@@ -8,6 +8,7 @@ as it is within a run, since it moves the last digits of every sum; how they wai
 
 import math
 import os
+import statistics
 import threading
 import time
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from pathlib import Path
 import torch
 
 CONTAINER = Path("/sys/fs/cgroup/cpu.max")
-ROUNDS, SECONDS = 4, 0.01  # of each variant
+ROUNDS, SECONDS = 5, 0.01  # of each variant
 # So many times as fast another variant has to be. All cores, because then a run has the same digits
-# whatever else the machine does; yielding, because other programs may start later.
-THAN_ALL_CORES, THAN_YIELDING, THAN_BEFORE = 1.25, 1.1, 1.2
+# whatever else the machine does; spinning, because where it is not hopeless it is faster in a
+# training, of many small pieces, than it seems here.
+THAN_ALL_CORES, THAN_SPINNING, THAN_BEFORE = 1.25, 1.2, 1.2
 
 
 @dataclass(frozen=True)
@@ -127,18 +129,22 @@ def choose(wanted: int | None = None, why: str = "as the configuration says") ->
     numbers = list(said) or sorted(
         {2**i for i in range(most.bit_length())} & {*range(most)} | {most}
     )
-    variants = [(n, y) for n in numbers for y in ((False, True) if n > 1 else (False,))]
-    paces = dict.fromkeys(variants, 0.0)
     torch.set_num_threads(1)
-    share = max(_pace()[1] for _ in range(ROUNDS))
-    for number, yielding in variants * ROUNDS if len(variants) > 1 else ():
-        apply(number, yielding)
-        paces[number, yielding] += _pace()[0]
+    share = statistics.median(_pace()[1] for _ in range(ROUNDS))
+    # Beside other programs spinning is hopeless, even if a lucky moment makes it look fast.
+    ways = (False, True) if share > 0.9 else (True,)
+    variants = [(n, y) for n in numbers for y in (ways if n > 1 else (False,))]
+    paces = dict.fromkeys(variants, 0.0)
+    for i, variant in enumerate(variants * ROUNDS if len(variants) > 1 else ()):
+        apply(*variant)
+        pace = _pace()[0]
+        if i >= len(variants):  # threads that were just made are slow
+            paces[variant] += pace
 
     def score(variant: tuple[int, bool]) -> float:
         number, yielding = variant
         score = paces[variant] * (THAN_ALL_CORES if number == numbers[-1] else 1.0)
-        score *= THAN_YIELDING if yielding or number == 1 else 1.0
+        score *= THAN_SPINNING if number > 1 and not yielding else 1.0
         before = _current is not None and variant == (_current.number, _current.yielding)
         return score * (THAN_BEFORE if before else 1.0)
 
@@ -164,7 +170,8 @@ def current() -> Threads:
 class Pace:
     """Notices when the steps of a training grow long, and says why."""
 
-    LONGER = 5  # times as long for the same number of tokens
+    LONGER = 5  # times as long for the same number of tokens: then a sentence says so
+    CROWDED = 1.5  # times as long, without the processors: then waiting threads make room
 
     def __init__(self):
         self.best, self.slow = math.inf, 0
@@ -175,7 +182,7 @@ class Pace:
         self.best = min(self.best, cost)
         self.slow = self.slow + 1 if cost >= self.LONGER * self.best else 0
         crowded = cores < 0.75 * torch.get_num_threads()
-        if self.slow and crowded:
+        if crowded and cost >= self.CROWDED * self.best:
             _waiting.set(True)
         if self.slow != 2:
             return None
