@@ -4,10 +4,13 @@ import math
 import re
 import shlex
 from pathlib import Path
+from statistics import fmean
 
 from grpo_mini.__main__ import OWN_FILE
 from grpo_mini.experiments.commands import build_parser
-from grpo_mini.experiments.statistics import load
+from grpo_mini.experiments.statistics import final, load
+from grpo_mini.grpo import GRPOConfig
+from grpo_mini.ppo import PPOConfig
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -59,23 +62,30 @@ def test_the_figures_of_the_learning_runs_are_those_of_the_recorded_runs():
     assert [int(q) for q in quoted.groups()] == [math.ceil(slowest(0.70)), math.ceil(slowest(0.85))]
 
 
-def test_the_figures_of_ppo_are_those_of_the_recorded_runs():
-    def runs(name: str) -> list[list[dict]]:
-        return [run.rows for run in load("learning")[name]]
+def test_the_figures_of_the_tuning_are_those_of_the_recorded_runs():
+    def mean(label: str) -> float:
+        return fmean(final(run) for run in load("tuning")[label])
 
-    def mean_at(step: int, name: str) -> float:
-        values = [
-            row["eval_accuracy"] for rows in runs(name) for row in rows if row["step"] == step
-        ]
-        assert len(values) == 10
-        return sum(values) / 10
+    chosen = {
+        "grpo": f"grpo-lr{GRPOConfig().learning_rate:.0e}",
+        "ppo": f"ppo-lr{PPOConfig().learning_rate:.0e}",
+    }
+    quoted = re.search(r"there GRPO ends at\s+([\d.]+) and PPO at ([\d.]+)", TEXT)
+    assert list(quoted.groups()) == [f"{mean(label):.2f}" for label in chosen.values()]
+    assert all(run.rows[-1]["samples"] == 7680 for run in load("tuning")[chosen["grpo"]])
+    for name, label in chosen.items():  # the rule that stands above the experiment
+        grid = [setting for setting in load("tuning") if setting.startswith(f"{name}-lr")]
+        rates = {float(setting.split("-lr")[1]): mean(setting) for setting in grid}
+        best = max(rates.values())
+        assert f"{name}-lr{min(r for r in rates if rates[r] >= best - 0.02):.0e}" == label
 
-    reached = sum(any(r.get("eval_accuracy", 0) >= 0.70 for r in rows) for rows in runs("ppo"))
-    assert f"PPO reaches 0.70 in {reached} of 10 seeds" in TEXT
-    assert all(row["samples"] == 5120 for row in runs("ppo")[0] if row["step"] == 20)
-    quoted = re.search(r"ten seeds are ([\d.]+) for GRPO\s+and ([\d.]+) for PPO", TEXT)
-    found = [f"{mean_at(20, name):.2f}" for name in ("grpo", "ppo")]
-    assert list(quoted.groups()) == found
+
+def test_the_figures_of_nothing_to_learn_are_those_of_the_recorded_runs():
+    runs = load("nothing")
+    assert all(final(run) == 0.29 for name in ("grpo", "ppo-skip") for run in runs[name])
+    worst = max(final(run) for name in ("ppo-floor", "ppo-always") for run in runs[name])
+    (quoted,) = re.search(r"is left with at most ([\d.]+)", TEXT).groups()
+    assert quoted == f"{worst:.2f}"
 
 
 def test_the_table_is_that_of_the_recorded_demo():
