@@ -72,7 +72,7 @@ def test_the_figures_of_the_tuning_are_those_of_the_recorded_runs():
         "grpo": f"grpo-lr{GRPOConfig().learning_rate:.0e}",
         "ppo": f"ppo-lr{PPOConfig().learning_rate:.0e}",
     }
-    quoted = re.search(r"there GRPO ends at\s+([\d.]+) and PPO at ([\d.]+)", TEXT)
+    quoted = re.search(r"there GRPO ends at\s+(\d\.\d+) and PPO at (\d\.\d+)", TEXT)
     assert list(quoted.groups()) == [f"{mean(label):.2f}" for label in chosen.values()]
     assert all(run.rows[-1]["samples"] == 7680 for run in load("tuning")[chosen["grpo"]])
     for name, label in chosen.items():  # the rule that stands above the experiment
@@ -86,7 +86,7 @@ def test_the_figures_of_nothing_to_learn_are_those_of_the_recorded_runs():
     runs = load("nothing")
     assert all(final(run) == 0.29 for name in ("grpo", "ppo-skip") for run in runs[name])
     worst = max(final(run) for name in ("ppo-floor", "ppo-always") for run in runs[name])
-    (quoted,) = re.search(r"is left with at most ([\d.]+)", TEXT).groups()
+    (quoted,) = re.search(r"is left with at most (\d\.\d+)", TEXT).groups()
     assert quoted == f"{worst:.2f}"
 
 
