@@ -50,9 +50,14 @@ evidence: .venv/installed  ## make every experiment again and compare with the r
 gpu-check: .venv/installed-test  ## measure everything that is different on a CUDA GPU (5 minutes)
 	$(VENV_PYTHON) -m grpo_mini gpu-check $(ARGS)
 
-# As many at a time as there are cores; -n 0 runs them one after the other.
+# Tests run side by side, then the notebooks one after the other. With ARGS, only what they ask for.
 test: .venv/installed-test  ## run all tests
-	$(VENV_PYTHON) -m pytest -n auto --dist loadgroup $(ARGS)
+ifdef ARGS
+	$(VENV_PYTHON) -m pytest $(ARGS)
+else
+	$(VENV_PYTHON) -m pytest -n auto --dist loadgroup tests
+	$(VENV_PYTHON) -m pytest notebooks
+endif
 
 lint: .venv/installed-test  ## check style and formatting
 	$(VENV_PYTHON) -m ruff check

@@ -23,10 +23,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """A file stays with one worker: so does a notebook, whose cells share a kernel.
-
-    Solved notebooks take minutes each, and are divided.
-    """
+    """A file stays with one worker, but for solved notebooks, which take minutes each."""
     for item in items:
         alone = item.path.name == "test_solutions.py"
         item.add_marker(pytest.mark.xdist_group(item.name if alone else str(item.path)))
