@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .advantages import compare_scored, compute_relative_rewards, standardize
 from .rollout import Rollout
+from .support.measure import mean_and_spread
 from .support.requirements import require
 from .trainer import MANY, Batch, Trainer, TrainerConfig
 
@@ -90,10 +91,10 @@ class GRPOTrainer(Trainer):
             ref_log_probs, costs_BT = self.reference_log_probs(rollout)
         groups = rewards_B[: len(rollout)].view(-1, config.group_size)
         silent = ~(groups.nan_to_num(inf).amin(dim=1) < groups.nan_to_num(-inf).amax(dim=1))
-        paid = rewards_B[rewards_B.isfinite()]
+        raw_mean, raw_std = mean_and_spread(rewards_B)
         metrics = {
-            "raw_reward_mean": paid.mean().item() if len(paid) else 0.0,
-            "raw_reward_std": paid.std(correction=0).item() if len(paid) else 0.0,
+            "raw_reward_mean": raw_mean,
+            "raw_reward_std": raw_std,
             "relative_reward_mean": relative_B.mean().item(),
             "relative_reward_std": relative_B.std(correction=0).item(),
             "group_baseline_mean": baselines.mean().item(),

@@ -7,6 +7,7 @@ only, and no code of a model repository is ever run.
 
 import copy
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 import jinja2
@@ -159,21 +160,28 @@ def encode_prompts(
     return encoded
 
 
-def decode(tokenizer: Tokenizer, prompt: list[int], response: list[int]) -> str:
-    """A response as text, special tokens and all; a thought that the prompt opened belongs to it.
+def decode(
+    tokenizer: Tokenizer, prompts: Sequence[list[int]], responses: Sequence[list[int]]
+) -> list[str]:
+    """Responses as text, special tokens and all; a thought that the prompt opened belongs to it.
 
     Ids without text, which padded vocabularies have, are written out: decoding drops them, and
     "8", 264, "9" would be paid as 89.
     """
-    text, known = "", []
-    for token in response:
-        if token < len(tokenizer) and tokenizer.convert_ids_to_tokens(token) is not None:
-            known.append(token)
-            continue
-        text, known = f"{text}{tokenizer.decode(known)}<|no text: {token}|>", []
-    before, tag, rest = tokenizer.decode(prompt[-8:]).rpartition(TAGS[0])
-    opened = tag + rest if tag and not rest.strip() else ""
-    return opened + text + tokenizer.decode(known)
+    used = sorted({token for response in responses for token in response})
+    names = zip(used, tokenizer.convert_ids_to_tokens(used), strict=True)
+    no_text = {token for token, name in names if token >= len(tokenizer) or name is None}
+    ends, texts, opened = [tuple(prompt[-8:]) for prompt in prompts], [], {}
+    for end in set(ends):  # once for all samples of a prompt
+        _, tag, rest = tokenizer.decode(end).rpartition(TAGS[0])
+        opened[end] = tag + rest if tag and not rest.strip() else ""
+    for end, response in zip(ends, responses, strict=True):
+        parts = (
+            "".join(f"<|no text: {token}|>" for token in part) if odd else tokenizer.decode([*part])
+            for odd, part in groupby(response, no_text.__contains__)
+        )
+        texts.append(opened[end] + "".join(parts))
+    return texts
 
 
 def right_padded(rows: list[list[int]], pad: int, device) -> Tensor:

@@ -186,7 +186,7 @@ def sample(
     length = int(lengths_B.max())
     mask_BT = (torch.arange(length, device=model.device) < lengths_B.unsqueeze(1)).long()
     written_B = lengths_B - (~truncated_B).long()  # the end token is no text
-    rows = zip(encoded, tokens_BT.tolist(), written_B.tolist(), strict=True)
+    rows = zip(tokens_BT.tolist(), written_B.tolist(), strict=True)
     return Rollout(
         prompts=encoded,
         tokens_BT=tokens_BT[:, :length],
@@ -194,7 +194,7 @@ def sample(
         log_probs_BT=log_probs_BT[:, :length],
         entropy_BT=entropy_BT[:, :length],
         truncated_B=truncated_B,
-        texts=[decode(tokenizer, prompt, tokens[:n]) for prompt, tokens, n in rows],
+        texts=decode(tokenizer, encoded, [tokens[:n] for tokens, n in rows]),
     )
 
 

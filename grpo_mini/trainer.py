@@ -35,7 +35,7 @@ from .models import (
     require_vocabulary,
 )
 from .rollout import Rollout, disagreement, micro_batches, sample, score
-from .support.measure import wilson_interval
+from .support.measure import mean_and_spread, wilson_interval
 from .support.requirements import number, require, require_arguments, require_types
 from .support.resume import Resumable
 from .support.rewards import Reward, call_reward, checked_dataset, prompt_of, reward_functions
@@ -218,7 +218,6 @@ class Trainer(Resumable):
         self.threads: int | None = self.config.threads
         self._checked, self._silent_steps = False, 0
         self._pace: threads.Pace | None = None
-        self._threads_from = "as the configuration says"
         self._training = Lock()
         self._seconds: dict[str, float] = defaultdict(float)
         self._sums: dict[str, float] = defaultdict(float)
@@ -397,8 +396,8 @@ class Trainer(Resumable):
         norms: dict[str, float] = defaultdict(float)
         distance = 0.0
         with self.clock("update"):
+            self.zero_grad()  # a step that was broken off has left some
             for epoch in range(epochs if parts else 0):
-                self.zero_grad()  # a step that was broken off has left some
                 for part in parts:
                     self.compute_loss(batch.select(part)).backward()
                 if not teaches_B.any():
@@ -449,11 +448,11 @@ class Trainer(Resumable):
 
     def rollout_metrics(self, rollout: Rollout, rewards_B: Tensor) -> dict[str, float]:
         """What can be said before the update."""
-        tokens, paid = rollout.mask_BT.sum(), rewards_B[~rewards_B.isnan()]
-        self._example, differ = rollout.texts[0], bool((paid != paid[:1]).any())
+        tokens, (mean, std) = rollout.mask_BT.sum(), mean_and_spread(rewards_B)
+        self._example = rollout.texts[0]
         return {
-            "reward_mean": paid.mean().item() if len(paid) else 0.0,
-            "reward_std": paid.std(correction=0).item() if differ else 0.0,
+            "reward_mean": mean,
+            "reward_std": std,
             "think_share": sum(map(has_thought, rollout.texts)) / len(rollout),
             "length_mean": rollout.lengths_B.float().mean().item(),
             "truncated_share": rollout.truncated_B.float().mean().item(),
@@ -560,7 +559,9 @@ class Trainer(Resumable):
         for model in self.models().values():
             model.eval()
         if self._pace is None:
-            choice = threads.choose(self.threads, self._threads_from)
+            asked = self.config.threads is not None  # else a number is that of a run that goes on
+            why = "as the configuration says" if asked else "as the run began"
+            choice = threads.choose(self.threads, why)
             self.threads, self._pace = choice.number, threads.Pace()
             log.say(f"{self.policy.device}, {choice}")
         torch.set_num_threads(self.threads)

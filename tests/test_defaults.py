@@ -20,14 +20,11 @@ from grpo_mini.models import load_policy
 from grpo_mini.ppo import PPOConfig
 from grpo_mini.tasks import TASKS
 from grpo_mini.trainer import evaluate
+from tests.pieces import halves
 
 
 def constant(completions, **columns) -> list[float]:
     return [1.0] * len(completions)
-
-
-def halves(completions, **columns) -> list[float]:
-    return [float(i % 2) for i in range(len(completions))]
 
 
 def weights(model: torch.nn.Module) -> torch.Tensor:

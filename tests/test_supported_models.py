@@ -12,6 +12,7 @@ from grpo_mini.experiments.metrics import TIMING_METRICS
 from grpo_mini.models import SUPPORTED, load_policy, load_tokenizer
 from grpo_mini.rollout import disagreement, sample
 from grpo_mini.trainer import Trainer
+from tests.pieces import halves
 
 SIZES = {
     "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
@@ -50,10 +51,6 @@ def build(kind: str, options: dict):
             if parameter.dim() > 1:
                 parameter *= 10
     return model, tokenizer
-
-
-def halves(completions, **columns) -> list[float]:
-    return [float(i % 2) for i in range(len(completions))]
 
 
 PROMPTS = [[{"role": "user", "content": text}] for text in ("7+8=", "17+25+38+91+64=")]

@@ -1,7 +1,6 @@
 """The training step of both algorithms: micro-batches, metrics, bad input, resume."""
 
 import copy
-import hashlib
 import json
 import math
 import os
@@ -24,10 +23,7 @@ from grpo_mini.support.checkpoints import CheckpointError
 from grpo_mini.support.measure import wilson_interval
 from grpo_mini.tasks import chain_sum_reward
 from grpo_mini.trainer import Trainer, TrainingDivergedError, TrainingInterrupted
-
-
-def halves(completions, **columns) -> list[float]:
-    return [float(i % 2) for i in range(len(completions))]
+from tests.pieces import halves, rewrite_manifest
 
 
 def gradients(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -415,19 +411,10 @@ def test_what_was_frozen_and_how_it_attends_stays_so(small_trainer, tmp_path):
         assert torch.equal(mine, its)
 
 
-def rewritten(checkpoint: Path, **changes) -> None:
-    """A checkpoint whose manifest says something else, and is whole."""
-    path = checkpoint / "manifest.json"
-    text = json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes)
-    path.write_text(text, encoding="utf-8")
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    (checkpoint / "manifest.sha256").write_text(digest, encoding="utf-8")
-
-
 def test_a_checkpoint_of_a_device_that_is_not_here_says_so(small_trainer, tmp_path):
     trainer = small_trainer(reward=halves, device=None)
     trainer.train(1, tmp_path, save_every=1)
-    rewritten(tmp_path / "step-000001", device="xpu")
+    rewrite_manifest(tmp_path / "step-000001", device="xpu")
     with pytest.raises(CheckpointError, match="cannot go on here.*xpu"):
         Trainer.load(tmp_path, reward=halves)
 

@@ -78,15 +78,15 @@ def run_one(out: Path, name: str, label: str, seed: int, model: str) -> None:
         trainer.train(steps, evaluate_every=experiment.evaluate_every, seconds=experiment.seconds)
     except TrainingDivergedError as error:  # a result like any other
         about["diverged"] = str(error)
-    if "diverged" not in about:
+    else:
         records = trainer.next_prompts()[:4]
         rollout = trainer.generate_responses(records)
         size = len(rollout) // len(records)
         about["examples"] = [[r["prompt"][-1]["content"], rollout.texts[i * size][:200]]
                              for i, r in enumerate(records)]  # fmt: skip
-    if experiment.samples_at_end and "diverged" not in about:
-        about["right"] = right_answers(trainer, experiment.samples_at_end)
-        about["samples_at_end"] = experiment.samples_at_end
+        if experiment.samples_at_end:
+            about["right"] = right_answers(trainer, experiment.samples_at_end)
+            about["samples_at_end"] = experiment.samples_at_end
     write_run(runs_file(out, name), trainer, **about)
 
 

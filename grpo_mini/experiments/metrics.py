@@ -1,6 +1,5 @@
 """What each metric of a training means, and what is healthy."""
 
-# Every metric of a training step: what it means, and what is healthy.
 METRICS = {
     "step": "updates done so far",
     "reward_mean": "mean reward of the samples; it should rise",

@@ -101,7 +101,7 @@ def read_rollouts(path: str | Path) -> tuple[dict, dict[int, list[dict]]]:
         header, rows = json.loads(first)["run"], [json.loads(row) for row in rows]
         steps = {row["step"]: row["groups"] for row in rows}
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} holds no rollouts, or was cut short; {how}") from error
+        raise ValueError(f"{path} is cut short or holds no rollouts; {how}") from error
     if not steps:
         raise ValueError(f"{path} holds no rollouts; {how}")
     return header, steps

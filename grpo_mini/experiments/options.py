@@ -50,11 +50,7 @@ def add_fields(parser: argparse.ArgumentParser, *configs: type, without: tuple =
     """One option for each field of the configurations. None has a default of its own, so that what
     was typed can be told from what was not; the help shows the configurations' defaults."""
     group = parser.add_argument_group("configuration (defaults in brackets)")
-    seen, defaults = set(without), {}
-    for config in configs:
-        for field in fields(config):
-            found = defaults.setdefault(field.name, [])
-            found += [] if field.default in found else [field.default]
+    seen = set(without)
     for config in configs:
         for field in fields(config):
             if field.name in seen:
@@ -64,7 +60,9 @@ def add_fields(parser: argparse.ArgumentParser, *configs: type, without: tuple =
             kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
             kind = get_origin(kinds[0]) or kinds[0]
             option = "--" + field.name.replace("_", "-")
-            common = {"default": argparse.SUPPRESS, "help": str(defaults[field.name])}
+            # A field's default is an attribute of its class.
+            defaults = [getattr(each, field.name) for each in configs if hasattr(each, field.name)]
+            common = {"default": argparse.SUPPRESS, "help": str([*dict.fromkeys(defaults)])}
             if kind is bool:
                 group.add_argument(option, action=argparse.BooleanOptionalAction, **common)
             elif kind is tuple:

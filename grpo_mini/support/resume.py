@@ -143,7 +143,7 @@ class Resumable:
         set_random_states(state)
         trainer.history = json.loads((checkpoint / "history.json").read_text(encoding="utf-8"))
         trainer.step, trainer.run = about["step"], about["run"]
-        trainer.threads, trainer._threads_from = about["threads"], "as the run began"
+        trainer.threads = about["threads"]
         return trainer
 
 

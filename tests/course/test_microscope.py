@@ -126,5 +126,5 @@ def test_a_file_without_rollouts_is_refused(tmp_path):
     path.write_text(
         json.dumps({"run": {}}) + "\n" + json.dumps({"step": 1}) + "\n", encoding="utf-8"
     )
-    with pytest.raises(ValueError, match="holds no rollouts.*make it with"):
+    with pytest.raises(ValueError, match="holds no rollouts; make it with"):
         RolloutMicroscope(path)
