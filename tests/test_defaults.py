@@ -193,10 +193,13 @@ def test_cispo_stops_nothing(small_trainer):
 
 
 def test_an_inverted_clip_shows_in_its_own_metric(small_trainer):
-    config = replace(small_trainer().config, max_new_tokens=40)
-    right = batch_after_a_step(small_trainer(max_new_tokens=40))[-1]
-    wrong = batch_after_a_step(zoo.InvertedClip(config))[-1]
-    assert wrong != pytest.approx(right, abs=0.01)
+    trainer = zoo.InvertedClip(replace(small_trainer().config, max_new_tokens=40))
+    batch, log_probs, inside, share = batch_after_a_step(trainer)
+    ratio = (log_probs - batch.rollout.log_probs_BT).exp()
+    stopped = (ratio > 1.2) & (batch.advantages != 0)
+    too_far = stopped & (batch.advantages > 0) | (ratio < 0.8) & (batch.advantages < 0)
+    assert share == pytest.approx(stopped[inside].float().mean().item())
+    assert not torch.equal(stopped & inside, too_far & inside)
 
 
 # ---------------------------------------------------------------------------- accuracy, gaps
