@@ -1,9 +1,12 @@
 """How the tests run: from any folder, and side by side."""
 
 import os
+from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # what runs side by side gets one thread each
     os.environ["OMP_NUM_THREADS"] = "1"
+# A learner's file and progress are no part of what is tested, and stay as they are.
+os.environ["GRPO_MINI_MY_GRPO"] = str(Path(__file__).parent / "build" / "none" / "my_grpo.py")
 
 from grpo_mini.machine.threads import lent_cores
 

@@ -68,6 +68,7 @@ class PPOTrainer(Trainer):
     """Policy, reference and critic; two optimisers."""
 
     config_class = PPOConfig
+    estimate = staticmethod(gae)
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -133,7 +134,9 @@ class PPOTrainer(Trainer):
         rewards_BT.scatter_(1, rollout.lengths_B.unsqueeze(1) - 1, rewards_B.unsqueeze(1))
         if costs_BT is not None:
             rewards_BT = rewards_BT - costs_BT
-        advantages_BT, returns_BT = gae(rewards_BT, values_BT, mask_BT, config.gamma, config.lam)
+        advantages_BT, returns_BT = self.estimate(
+            rewards_BT, values_BT, mask_BT, config.gamma, config.lam
+        )
         if config.standardize_advantages:
             advantages_BT = standardize(advantages_BT, mask_BT, floor=config.standardize_floor)
         equal = costs_BT is None and len(rewards_B) > 1 and (rewards_B == rewards_B[0]).all()

@@ -7,6 +7,7 @@ from .exact import ExactPolicy
 from .ledger import ledger
 from .lesson_diff import show_diff
 from .live import train_live
+from .mine import my_grpo
 from .predictions import predict
 from .preflight import preflight
 from .toy import TOY
@@ -50,6 +51,7 @@ __all__ = [
     "figures",
     "hint",
     "ledger",
+    "my_grpo",
     "predict",
     "preflight",
     "progress",

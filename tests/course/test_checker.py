@@ -3,8 +3,12 @@
 import ast
 import inspect
 import json
+import re
+import sys
 import textwrap
+import threading
 import time
+from math import comb
 
 import pytest
 import torch
@@ -25,6 +29,7 @@ MISTAKES = [
 @pytest.fixture(autouse=True)
 def own_progress(tmp_path, monkeypatch):
     monkeypatch.setenv("GRPO_MINI_PROGRESS", str(tmp_path / "progress.json"))
+    monkeypatch.setenv("GRPO_MINI_MY_GRPO", str(tmp_path / "my_grpo.py"))
     monkeypatch.setattr("grpo_mini.course.checker._solved", set())
     monkeypatch.setattr("grpo_mini.course.checker._hints_given", {})
 
@@ -99,7 +104,7 @@ def loops_and_catches(**inputs):
     while True:
         try:
             time.sleep(0.01)
-        except Exception:
+        except:  # noqa: E722
             pass
 
 
@@ -131,14 +136,20 @@ def test_a_function_that_changes_its_inputs_gets_a_card():
     [
         ("1.3", lambda log_probs, mask: [1.0, 2.0], "returns a `list`, not a tensor of shape [2]"),
         ("1.3", lambda log_probs, mask: log_probs, "shape [2, 4], the result has shape [2]"),
-        ("1.3", lambda log_probs, mask: log_probs.sum(1).double(), "returns `torch.float64`"),
-        ("4.2", lambda p, group_size: torch.tensor(0.5), "a tensor, not a plain number"),
+        ("1.2", lambda tokens, end_ids: tokens > 0, "returns `torch.bool`"),
+        ("4.2", lambda p, group_size: torch.zeros(2), "a tensor of shape [2], not a number"),
         ("4.2", lambda p, group_size: "0.5", "returns a `str`, not a number"),
-        ("3.3", lambda log_probs, ref_log_probs: log_probs, "not a list of 3"),
-        ("3.3", lambda log_probs, ref_log_probs: (log_probs,), "returns 1 values, not 3"),
+        ("1.3", lambda log_probs, mask: torch.zeros(2, device="meta"), "the device `meta`"),
+        ("3.3", lambda log_probs, ref_log_probs: log_probs.sum(), "not a tuple of 3"),
+        ("3.3", lambda log_probs, ref_log_probs: (log_probs,), "returns 1 value, not 3"),
+        ("3.3", lambda log_probs, ref_log_probs: (log_probs, 1 * log_probs, None),
+         "At position 2 it returns a `NoneType`"),
+        ("4.6", lambda *arguments: {}, "no 'advantages'; it has"),
+        ("4.6", lambda *arguments: 3, "an `int`, not a dictionary with 'advantages'"),
         ("2.3", lambda log_probs, advantages: -(advantages * log_probs.detach()).mean(),
-         "no gradient flows"),
-        ("4.2", lambda: 0.5, "raised `TypeError"),
+         "lets no gradient flow back to `log_probs`"),
+        ("4.2", lambda: 0.5, "raised `TypeError: it takes (), and is called with (p, group_size)`"),
+        ("4.2", lambda p, group_size: sys.exit(), "raised `SystemExit`"),
         ("4.2", 0.5, "Hand over the function itself"),
         ("4.2", lambda p, group_size: float("nan"), "It gives nan"),
         ("2.4", lambda log_probs: 3, "has to return a tensor of shape [4]"),
@@ -160,7 +171,47 @@ def test_a_function_without_return_is_told_so():
 def test_an_unknown_wrong_answer_shows_the_first_difference_and_the_inputs():
     card = check("4.3", lambda rewards, group_size: rewards * 0 + 7)
     assert card.lines[0] == "At index [0] it gives 7, right is 1."
-    assert "rewards=[1.0, 0.0, 0.0, 0.0], group_size=4" in card.lines[1]
+    assert "rewards=[1, 0, 0, 0], group_size=4" in card.lines[1]
+
+
+def test_a_function_that_returns_nothing_for_one_case_is_told_for_which():
+    def answer(n, c, k):
+        if c:
+            return 1 - comb(n - c, k) / comb(n, k)
+
+    card = check("1.5", answer)
+    assert "is the `return` missing" in card.lines[0] and "n=10, c=0, k=5" in card.lines[1]
+
+
+def test_a_forgotten_return_is_no_stub_even_with_dots_in_it():
+    def answer(log_probs, mask):
+        (log_probs * mask)[..., 0]
+
+    assert "is the `return` missing" in check("1.3", answer).lines[0]
+
+
+def test_an_exercise_is_found_by_its_number_as_a_number():
+    assert check(4.2, EXERCISES["4.2"].solution).status == "right"
+    assert hint(4.2).title == "Hint 1 of 3 for exercise 4.2"
+
+
+def test_a_difference_behind_the_sixth_digit_is_shown():
+    right = EXERCISES["3.5"].solution
+    card = check("3.5", lambda returns, values: round(right(returns, values), 4))
+    got, wanted = re.search(r"It gives (\S+), right is (\S+)\.$", card.lines[-2]).groups()
+    assert got != wanted
+
+
+def test_a_sentence_about_the_inputs_is_short_and_says_no_addresses():
+    card = check("3.4", lambda logits, penalty: logits * 0)
+    assert "penalty=k2" in card.lines[-1] and " at 0x" not in card.lines[-1]
+
+
+def test_a_loop_that_catches_everything_leaves_no_thread(monkeypatch):
+    monkeypatch.setattr("grpo_mini.course.checker.run.__defaults__", (0.3,))
+    before = threading.active_count()
+    check("4.2", loops_and_catches)
+    assert threading.active_count() == before
 
 
 def test_a_right_value_with_a_wrong_gradient_is_wrong():

@@ -36,6 +36,7 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
 if __name__ == "__main__":
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["GRPO_MINI_PROGRESS"] = os.devnull
+    os.environ["GRPO_MINI_MY_GRPO"] = os.path.join(os.devnull, "my_grpo.py")
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         if sys.argv[1:] and not any(name in path.stem for name in sys.argv[1:]):
             continue
