@@ -84,9 +84,7 @@ class GRPOTrainer(Trainer):
         relative_B, baselines = self.compute_relative_rewards(rewards_B)
         if len(relative_B) < len(rollout):  # an incomplete last group goes, and all that is its own
             rollout = rollout.select(torch.arange(len(relative_B), device=relative_B.device))
-        advantages_B = relative_B
-        if config.standardize_advantages:
-            advantages_B = standardize(relative_B)
+        advantages_B = standardize(relative_B) if config.standardize_advantages else relative_B
         with self.clock("score"):
             ref_log_probs, costs_BT = self.reference_log_probs(rollout)
         groups = rewards_B[: len(rollout)].view(-1, config.group_size)

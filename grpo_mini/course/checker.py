@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import inspect
 import json
+import linecache
 import math
 import os
 import sys
@@ -17,7 +18,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy
@@ -122,8 +123,8 @@ class Result:
 def _limited(function: Callable[[], None], seconds: float) -> bool:
     """Call ``function`` in a thread; True if it returned within ``seconds``.
 
-    A thread cannot be killed. One exception thrown into it might be caught there; so from then on
-    each line of the learner's own raises one, those of its `except` blocks too.
+    A thread cannot be killed. An exception thrown into it may be caught there, by a bare `except`
+    inside a loop; so a second one is raised where that loop begins anew.
     """
     overdue = threading.Event()
 
@@ -131,7 +132,9 @@ def _limited(function: Callable[[], None], seconds: float) -> bool:
         if "site-packages" in frame.f_code.co_filename:
             return None
         if overdue.is_set():
-            raise _Timeout
+            line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+            if line.startswith(("try", "while", "for")):
+                raise _Timeout
         return trace
 
     def quietly() -> None:
@@ -201,6 +204,11 @@ def _called(answer: Callable, inputs: dict):
     raise TypeError(f"it takes {signature}, and is called with ({', '.join(inputs)})")
 
 
+def _in_order(answer: Callable, names: tuple[str, ...], *values):
+    """Call an answer with values in the order of its arguments."""
+    return _called(answer, dict(zip(names, values, strict=True)))
+
+
 def run(entry: Exercise, answer: Callable, seconds: float = SECONDS) -> list[Result]:
     """Results of an answer on all cases, up to the first that fails."""
     results: list[Result] = []
@@ -215,7 +223,11 @@ def run(entry: Exercise, answer: Callable, seconds: float = SECONDS) -> list[Res
                 inputs[entry.gradient_of] = inputs[entry.gradient_of].clone().requires_grad_()
             try:
                 asked_once = entry.call is None or _is_stub(answer)
-                result.raw = (_called if asked_once else entry.call)(answer, inputs)
+                if asked_once:
+                    result.raw = _called(answer, inputs)
+                else:
+                    ask = partial(_in_order, answer, tuple(inputs))
+                    result.raw = entry.call(ask, inputs)
                 seen = result.raw if entry.seen is None else entry.seen(result.raw, inputs)
                 result.value = _copy(seen)
                 result.error = _gradient(entry, inputs, result)
@@ -293,7 +305,8 @@ def check(number: str | float, answer: Callable) -> Card:
         return Card("not tried yet", title, lines)
     if last.error is None and last.raw is None:
         about = _about(entry.cases()[len(results) - 1])
-        lines = ("It returns nothing: is the `return` missing?", about)
+        missing = "It returns nothing: is the `return` missing?"
+        lines = (missing if len(results) == 1 else "Here it returns nothing.", about)
         return Card("wrong", title, tuple(filter(None, lines)))
     because = _verdict(entry, results)
     if because is None:
@@ -343,7 +356,7 @@ def _verdict(entry: Exercise, results: list[Result]) -> tuple[str, ...] | None:
         return None
     expected = run(entry, entry.solution)
     for mine, right in zip(results, expected, strict=True):
-        mine.value = _in_kind(mine.value, right.value)
+        mine.value = _in_kind(mine.value, right.value, entry.gradient_of is not None)
     for case, mine, right in zip(cases, results, expected, strict=True):
         kind = _kind_differs(mine.value, right.value)
         if kind:
@@ -360,12 +373,19 @@ def _named(entry: Exercise, results: list[Result]) -> tuple[str, ...]:
 
     The same values come first, then the same gradient, which other forms of a mistake have.
     """
-    everything = [(mistake, run(entry, mistake.answer)) for mistake in entry.mistakes]
+    everything = _what_mistakes_do(entry.number)
     for by_gradient in (False, True)[: 1 + (entry.gradient_of is not None)]:
         for mistake, others in everything:
             if len(results) == len(others) and _alike(results, others, by_gradient):
                 return (mistake.because,)
     return ()
+
+
+@cache
+def _what_mistakes_do(number: str) -> list[tuple[Mistake, list[Result]]]:
+    """Each typical mistake of an exercise and what it does with the cases."""
+    entry = find(number)
+    return [(mistake, run(entry, mistake.answer)) for mistake in entry.mistakes]
 
 
 def _alike(mine: list[Result], others: list[Result], by_gradient: bool = False) -> bool:
@@ -382,10 +402,15 @@ def _alike(mine: list[Result], others: list[Result], by_gradient: bool = False) 
     return True
 
 
-def _in_kind(mine, right):
-    """The answer's value in the type of the right one, where only the type of number differs."""
+def _in_kind(mine, right, flows: bool = False):
+    """The answer's value in the type of the right one, where only the type of number differs.
+
+    Only a tensor can be differentiated: where a gradient ``flows`` nothing else is made one.
+    """
     if isinstance(right, Tensor):
         if not isinstance(mine, Tensor):
+            if flows:
+                return mine
             try:
                 mine = torch.as_tensor(mine)
             except (TypeError, ValueError, RuntimeError, OverflowError):
@@ -406,7 +431,7 @@ def _in_kind(mine, right):
         if isinstance(mine, Tensor | numpy.ndarray) and not _no_item(mine) and mine.shape:
             mine = list(mine)
         if isinstance(mine, list | tuple) and len(mine) == len(right):
-            return [_in_kind(a, b) for a, b in zip(mine, right, strict=True)]
+            return [_in_kind(a, b, flows) for a, b in zip(mine, right, strict=True)]
     if isinstance(right, dict) and isinstance(mine, dict):
         return {name: _in_kind(mine[name], right[name]) for name in right if name in mine}
     return mine

@@ -602,7 +602,7 @@ WRONG: dict[str, dict[str, str]] = {
         "batch sum by G-1": "lambda rewards, group_size: rewards - (rewards.sum() - rewards) / "
         "(group_size - 1)",
         "dim 0": _loo("(g - (g.sum(dim=0, keepdim=True) - g) / (G - 1)).flatten()"),
-        "no keepdim, mean": _loo("(g - g.mean(dim=1) * G / (G - 1)).flatten()"),
+        "no keepdim, mean": _loo("((g - g.mean(dim=1)) * G / (G - 1)).flatten()"),
         "no keepdim": _loo("(g - (g.sum(dim=1) - g) / (G - 1)).flatten()"),
         "rows and columns": _loo("(g - (g.sum(1, keepdim=True) - g) / (G - 1)).flatten()",
                                  "rewards.view(group_size, -1)"),
@@ -679,6 +679,7 @@ WRONG: dict[str, dict[str, str]] = {
         "token mean": _loss("(loss * mask).sum() / mask.sum()"),
         "token mean by index": _loss("loss[mask.bool()].mean()"),
         "detached": _loss(ratio="(log_probs - old_log_probs).exp().detach()"),
+        "item": _loss("((loss * mask).sum(1) / mask.sum(1)).mean().item()"),
         "no minus": _loss(loss="torch.min(ratio * A, clipped * A)"),
         "nothing clipped": _loss(loss="-ratio * A"),
         "only clipped": _loss(loss="-clipped * A"),
@@ -1004,6 +1005,11 @@ RIGHT: dict[str, dict[str, str]] = {
     "4.5": {
         "max of the losses": _loss(loss="torch.maximum(-ratio * A, -clipped * A)"),
         "view": _loss(A="advantages.view(-1, 1)"),
+        "other names": """def f(new, old, A, m, eps):
+    r = torch.exp(new - old)
+    L = -torch.min(r * A[:, None], r.clamp(1 - eps, 1 + eps) * A[:, None])
+    return torch.mean(torch.sum(L * m, -1) / torch.sum(m, -1))
+""",
         "expanded": _loss(A="advantages.unsqueeze(-1).expand_as(log_probs)"),
         "loop over responses": """def f(log_probs, old_log_probs, advantages, mask, clip):
     total = 0.0

@@ -139,7 +139,7 @@ def test_a_function_that_changes_its_inputs_gets_a_card():
         ("1.2", lambda tokens, end_ids: tokens > 0, "returns `torch.bool`"),
         ("4.2", lambda p, group_size: torch.zeros(2), "a tensor of shape [2], not a number"),
         ("4.2", lambda p, group_size: "0.5", "returns a `str`, not a number"),
-        ("1.3", lambda log_probs, mask: torch.zeros(2, device="meta"), "the device `meta`"),
+        ("4.3", lambda rewards, group_size: torch.zeros(4, device="meta"), "the device `meta`"),
         ("3.3", lambda log_probs, ref_log_probs: log_probs.sum(), "not a tuple of 3"),
         ("3.3", lambda log_probs, ref_log_probs: (log_probs,), "returns 1 value, not 3"),
         ("3.3", lambda log_probs, ref_log_probs: (log_probs, 1 * log_probs, None),
@@ -180,7 +180,7 @@ def test_a_function_that_returns_nothing_for_one_case_is_told_for_which():
             return 1 - comb(n - c, k) / comb(n, k)
 
     card = check("1.5", answer)
-    assert "is the `return` missing" in card.lines[0] and "n=10, c=0, k=5" in card.lines[1]
+    assert card.lines[0] == "Here it returns nothing." and "n=10, c=0, k=5" in card.lines[1]
 
 
 def test_a_forgotten_return_is_no_stub_even_with_dots_in_it():
@@ -219,7 +219,7 @@ def test_a_right_value_with_a_wrong_gradient_is_wrong():
         return -(advantages * (2 * log_probs - log_probs.detach())).mean()
 
     card = check("2.3", answer)
-    assert card.status == "wrong" and "the gradient is not" in card.lines[0]
+    assert card.status == "wrong" and "In the gradient, at index" in card.lines[0]
 
 
 def test_an_unknown_exercise_is_refused():

@@ -22,6 +22,7 @@ def solved(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 def test_every_check_of_a_solved_notebook_says_right(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("GRPO_MINI_PROGRESS", str(tmp_path / "progress.json"))
+    monkeypatch.setenv("GRPO_MINI_MY_GRPO", str(tmp_path / "my_grpo.py"))
     copy = solved(notebook)
     execute(copy)
     for cell in copy.cells:

@@ -25,7 +25,7 @@ def _reward_cases():
         {"rewards": torch.tensor([1.0, 0.0, 0.0, 0.0]), "group_size": 4},
         {"rewards": torch.tensor([1.0, 0.0, 0.5, 0.25, 1.0, 0.75]), "group_size": 3},
         {"rewards": torch.tensor([3.0, 1.0, 0.0, 1.0, 7.0, 8.0]), "group_size": 2},
-        {"rewards": torch.tensor([-2.0, 5.0, 9.0, 1.0, 2.0, 0.0, 0.5, 0.25, 0.0]).double(),
+        {"rewards": torch.tensor([-2.0, 5.0, 9.0, 1.0, 2.0, 0.25, 0.5, 0.75, 0.0]).double(),
          "group_size": 3, "why": "as many groups as samples in each, float64"},
     ]  # fmt: skip
 
@@ -181,11 +181,11 @@ exercise(
         ),
         Mistake(
             lambda rewards, group_size: _compared(_standard)(rewards, len(rewards) // group_size),
-            "`view(group_size, -1)` makes group_size rows, so that other samples are compared, "
-            "and found silent. It is `view(-1, group_size)`.",
+            "`view(group_size, -1)` makes group_size rows, not rows of group_size: the wrong "
+            "samples are compared. It is `view(-1, group_size)`.",
         ),
         Mistake(
-            _compared(lambda groups: groups - groups.mean(dim=1)),
+            _compared(lambda groups: (groups - groups.mean(dim=1)) / (groups.std(dim=1) + 1e-8)),
             "The means are [N], and torch lines them up with the columns. `keepdim=True` makes "
             "them [N, 1], one a row.",
         ),
@@ -388,6 +388,15 @@ exercise(
         Mistake(
             _plain(lambda groups: groups - (groups.sum(dim=1) - groups) / (groups.shape[1] - 1)),
             "The sums are [N], and torch lines them up with the columns. `keepdim=True` makes "
+            "them [N, 1], one a row.",
+        ),
+        Mistake(
+            _plain(
+                lambda groups: (
+                    (groups - groups.mean(dim=1)) * (groups.shape[1] / (groups.shape[1] - 1))
+                )
+            ),
+            "The means are [N], and torch lines them up with the columns. `keepdim=True` makes "
             "them [N, 1], one a row.",
         ),
         Mistake(
@@ -696,6 +705,10 @@ exercise(
             "A group size of 3 is written into it. Use the argument `group_size`.",
         ),
         Mistake(
+            _cut(lambda n, size: slice(None, n // 2 * 2)),
+            "A group size of 2 is written into it. Use the argument `group_size`.",
+        ),
+        Mistake(
             lambda rewards, texts, group_size: rewards[: len(rewards) // group_size * group_size],
             "Only the rewards come back. The texts have to be cut in the same place, and returned "
             "as well.",
@@ -755,19 +768,22 @@ def _loss_cases():
     old = torch.tensor([[-1.0, -2.0, -0.5, -1.5], [-0.5, -1.0, -3.0, -3.0]])
     moved = torch.tensor([[0.0, 0.4, -0.4, 0.1], [0.05, -0.4, 9.0, -9.0]])
     mask = torch.tensor([[1.0, 1, 1, 1], [1.0, 1, 0, 0]])
-    common = {"old_log_probs": old, "mask": mask, "clip": 0.2}
     three = torch.tensor([[-0.8, -2.5, -1.0], [-1.6, -0.4, -5.0], [-2.0, -5.0, -5.0]])
     steps = torch.tensor([[0.15, -0.25, 0.6], [-0.15, 0.5, 5.0], [-0.5, -5.0, 9.0]])
-    square = {"log_probs": three + steps, "old_log_probs": three}
+    whole = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0]])
+
+    def case(log_probs, old_log_probs, advantages, mask, clip, **about):  # in the answer's order
+        return {"log_probs": log_probs, "old_log_probs": old_log_probs,
+                "advantages": torch.tensor(advantages, dtype=old_log_probs.dtype),
+                "mask": mask, "clip": clip, **about}  # fmt: skip
+
     return [
-        {"log_probs": old.clone(), "advantages": torch.tensor([1.5, -0.5]), **common},
-        {"log_probs": old + moved, "advantages": torch.tensor([1.5, -0.5]), **common},
-        {**square, "advantages": torch.tensor([-2.0, 0.7, 1.1]), "clip": 0.1,
-         "mask": torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0]]),
-         "why": "a mask of whole numbers, another clip, B = T"},
-        {"log_probs": (old - moved).double(), "old_log_probs": old.double(),
-         "advantages": torch.tensor([0.4, 2.5]).double(), "mask": mask.double(), "clip": 0.45,
-         "why": "float64, another clip"},
+        case(old.clone(), old, [1.5, -0.5], mask, 0.2),
+        case(old + moved, old, [1.5, -0.5], mask, 0.2),
+        case(three + steps, three, [-2.0, 0.7, 1.1], whole, 0.1,
+             why="a mask of whole numbers, another clip, B = T"),
+        case((old - moved).double(), old.double(), [0.4, 2.5], mask.double(), 0.45,
+             why="float64, another clip"),
     ]  # fmt: skip
 
 
@@ -932,6 +948,12 @@ exercise(
             ),
             "The product is clipped, advantage included. Clip the ratio, then multiply: only the "
             "ratio is near 1.",
+        ),
+        Mistake(
+            _each_token(
+                lambda r, A, clip: -torch.minimum(r * A, r.log().clamp(-clip, clip).exp() * A)
+            ),
+            "The log-ratio is clipped to ±clip. exp(clip) is not 1 + clip: clip the ratio itself.",
         ),
         Mistake(
             _each_token(lambda r, A, clip: -torch.minimum(r, r.clamp(1 - clip, 1 + clip))),

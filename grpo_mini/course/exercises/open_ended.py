@@ -200,7 +200,7 @@ KNOWN = 0.5
 def value(question, text):
     if text.startswith("<think>"):
         return 0.95
-    return 0.1 if text else 0.3
+    return 0.1
 
 
 def ask_for_values(answer, inputs: dict) -> object:

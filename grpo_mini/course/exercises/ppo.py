@@ -542,7 +542,8 @@ exercise(
         Mistake(_kl(k2=lambda d: d**2), "k2 lacks its factor of one half."),
         Mistake(
             _kl(k3=lambda d: d.exp() - d),
-            "k3 is off by a constant. The -1 makes it 0 where the two policies agree.",
+            "One of them is off by a constant: the gradients are right, the values are not. All "
+            "are 0 where the two policies agree, k3 through its -1.",
         ),
         Mistake(
             _kl(k3=lambda d: d.exp() - 1),
