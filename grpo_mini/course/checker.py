@@ -214,8 +214,10 @@ def run(entry: Exercise, answer: Callable, seconds: float = SECONDS) -> list[Res
     results: list[Result] = []
 
     def work() -> None:
+        order = list(inspect.signature(entry.solution).parameters)
         for case in entry.cases():
-            result = Result(inputs=_inputs(case))
+            inputs = _inputs(case)
+            result = Result(inputs={name: inputs[name] for name in order})
             results.append(result)
             inputs = result.inputs
             before = {name: _copy(value) for name, value in inputs.items()}
@@ -306,7 +308,8 @@ def check(number: str | float, answer: Callable) -> Card:
     if last.error is None and last.raw is None:
         about = _about(entry.cases()[len(results) - 1])
         missing = "It returns nothing: is the `return` missing?"
-        lines = (missing if len(results) == 1 else "Here it returns nothing.", about)
+        returns = len(results) > 1 or _has_return(answer)
+        lines = ("Here it returns `None`." if returns else missing, about)
         return Card("wrong", title, tuple(filter(None, lines)))
     because = _verdict(entry, results)
     if because is None:
@@ -334,6 +337,15 @@ def _is_stub(answer: Callable) -> bool:
         isinstance(statement, ast.Pass) or (isinstance(value, ast.Constant) and value.value is ...)
         for statement, value in zip(body, values, strict=True)
     )
+
+
+def _has_return(answer: Callable) -> bool:
+    """Whether something is returned somewhere in the function."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(answer)))
+    except (OSError, TypeError, ValueError, SyntaxError):
+        return False
+    return any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(tree))
 
 
 def _verdict(entry: Exercise, results: list[Result]) -> tuple[str, ...] | None:
@@ -374,8 +386,11 @@ def _named(entry: Exercise, results: list[Result]) -> tuple[str, ...]:
     The same values come first, then the same gradient, which other forms of a mistake have.
     """
     everything = _what_mistakes_do(entry.number)
+    right = run(entry, entry.solution)
     for by_gradient in (False, True)[: 1 + (entry.gradient_of is not None)]:
         for mistake, others in everything:
+            if by_gradient and len(others) == len(right) and _alike(others, right, True):
+                continue  # its gradient is right, so that says nothing
             if len(results) == len(others) and _alike(results, others, by_gradient):
                 return (mistake.because,)
     return ()

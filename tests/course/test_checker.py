@@ -180,7 +180,23 @@ def test_a_function_that_returns_nothing_for_one_case_is_told_for_which():
             return 1 - comb(n - c, k) / comb(n, k)
 
     card = check("1.5", answer)
-    assert card.lines[0] == "Here it returns nothing." and "n=10, c=0, k=5" in card.lines[1]
+    assert card.lines[0] == "Here it returns `None`." and "n=10, c=0, k=5" in card.lines[1]
+
+
+def test_what_is_returned_and_none_is_not_called_a_missing_return():
+    def answer(logits, penalty):
+        return logits.grad
+
+    assert check("3.4", answer).lines[0] == "Here it returns `None`."
+
+
+def test_a_mistake_with_the_right_gradient_is_known_by_its_values_only():
+    def answer(log_probs, ref_log_probs):
+        d = ref_log_probs - log_probs
+        return 2 - d, d**2 / 2, d.exp() - 1 - d
+
+    texts = [mistake.because for mistake in EXERCISES["3.3"].mistakes]
+    assert check("3.3", answer).lines[0] not in texts
 
 
 def test_a_forgotten_return_is_no_stub_even_with_dots_in_it():

@@ -83,7 +83,7 @@ def test_a_right_answer_goes_in_with_its_imports(path):
     notebook = {"__name__": "__main__"}
     exec("import re", notebook)
     card = check("1.4", solution("1.4", notebook))
-    assert card.lines[-1] == "It went into `my_grpo.py`: 1 of its 12 pieces are yours."
+    assert card.lines[-1] == "It went into `my_grpo.py`: 1 of its 12 pieces is yours."
     text = path.read_text()
     assert re.search(r"# ---- 1\.4 reward: yours \(\w{8}\)\nimport re\n\n\ndef reward\(text", text)
     assert my_grpo().whose("reward") == "Running on: verifier: yours."

@@ -161,4 +161,5 @@ def put(number: str, answer: Callable, is_right: Callable[[Callable], bool]) -> 
     except (FileError, OSError) as error:
         return (f"It could not be put into `{file}`: {error}.",)
     mine = sum(place.yours for place in places(new).values())
-    return (f"It went into `{file}`: {mine} of its {len(PIECES)} pieces are yours.",)
+    verb = "is" if mine == 1 else "are"
+    return (f"It went into `{file}`: {mine} of its {len(PIECES)} pieces {verb} yours.",)
