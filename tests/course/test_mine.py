@@ -84,7 +84,7 @@ def test_a_right_answer_goes_in_with_its_imports(path):
     exec("import re", notebook)
     card = check("1.4", solution("1.4", notebook))
     assert card.lines[-1] == "It went into `my_grpo.py`: 1 of its 12 pieces is yours."
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert re.search(r"# ---- 1\.4 reward: yours \(\w{8}\)\nimport re\n\n\ndef reward\(text", text)
     assert my_grpo().whose("reward") == "Running on: verifier: yours."
     assert "✓ 1.4" in my_grpo()._repr_html_() and "1.4 reward ✓" in repr(my_grpo())
@@ -105,7 +105,7 @@ def test_helpers_constants_and_another_name_go_along(path):
     typed(HELPER, "zero", notebook)
     card = check("4.1", typed(LEAVE_ONE, "silent_aware", notebook))
     assert "went into" in card.lines[-1]
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert text.index("SMALL = 1e-08") < text.index("def silent_aware")
     assert text.index("def zero(") < text.index("def silent_aware")
     assert "relative_rewards = silent_aware" in text
@@ -162,61 +162,63 @@ def test_a_later_answer_replaces_an_earlier_one_which_is_kept(path):
     check("2.3", typed(REINFORCE, "reinforce_loss"))
     later = REINFORCE.replace("(advantages * log_probs)", "(log_probs * advantages)")
     assert "went into" in check("2.3", typed(later, "reinforce_loss")).lines[-1]
-    assert "-(log_probs * advantages)" in path.read_text()
-    assert "-(advantages * log_probs)" in path.with_name("my_grpo_earlier.py").read_text()
+    assert "-(log_probs * advantages)" in path.read_text(encoding="utf-8")
+    assert "-(advantages * log_probs)" in path.with_name("my_grpo_earlier.py").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_same_answer_again_changes_nothing(path):
     check("2.3", typed(REINFORCE, "reinforce_loss"))
-    before = path.read_text()
+    before = path.read_text(encoding="utf-8")
     assert check("2.3", typed(REINFORCE, "reinforce_loss")).lines[-1] == (
         "It stands in `my_grpo.py`."
     )
-    assert path.read_text() == before
+    assert path.read_text(encoding="utf-8") == before
 
 
 def test_a_change_by_hand_stays_whatever_is_answered(path):
     check("2.3", typed(REINFORCE, "reinforce_loss"))
-    by_hand = path.read_text().replace("-(advantages", "-2 * (advantages")
-    path.write_text(by_hand)
+    by_hand = path.read_text(encoding="utf-8").replace("-(advantages", "-2 * (advantages")
+    path.write_text(by_hand, encoding="utf-8")
     again = check("2.3", typed(REINFORCE, "reinforce_loss"))
     assert "with what you have changed there" in again.lines[-1]
     other = typed(REINFORCE.replace(".mean()", ".sum() / len(log_probs)"), "reinforce_loss")
     assert "changed `reinforce_loss` by hand: that stays" in check("2.3", other).lines[-1]
-    assert path.read_text() == by_hand
+    assert path.read_text(encoding="utf-8") == by_hand
     log_probs = torch.tensor([-1.0, -2.0])
     assert my_grpo().reinforce_loss(log_probs, torch.ones(2)) == 3.0
 
 
 def test_a_change_outside_the_places_and_one_in_an_unsolved_place_stay(path):
     check("2.3", typed(REINFORCE, "reinforce_loss"))
-    text = path.read_text().replace("learning_rate=2e-4", "learning_rate=3e-4")
+    text = path.read_text(encoding="utf-8").replace("learning_rate=2e-4", "learning_rate=3e-4")
     text = text.replace(
         "from grpo_mini.course.mine.pieces import gae", "def gae(*all):\n    return all[0]"
     )
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     assert "by hand: that stays" in check("3.1", solution("3.1")).lines[-1]
     check("3.2", solution("3.2"))
-    now = path.read_text()
+    now = path.read_text(encoding="utf-8")
     assert "learning_rate=3e-4" in now and "return all[0]" in now and "torch.minimum" in now
     assert my_grpo().whose("gae") == "Running on: GAE: yours."
 
 
 def test_a_place_that_was_taken_out_stays_out(path):
-    path.write_text(file.empty().replace("# ---- end of 2.3\n", ""))
+    path.write_text(file.empty().replace("# ---- end of 2.3\n", ""), encoding="utf-8")
     card = check("2.3", typed(REINFORCE, "reinforce_loss"))
     assert "has no place for 2.3 any more" in card.lines[-1]
-    assert path.read_text() == file.empty().replace("# ---- end of 2.3\n", "")
+    assert path.read_text(encoding="utf-8") == file.empty().replace("# ---- end of 2.3\n", "")
 
 
 def test_a_file_that_cannot_be_run_says_where_and_is_left_alone(path):
     broken = file.empty().replace("import argparse", "import argparse\nx = = 3")
-    path.write_text(broken)
+    path.write_text(broken, encoding="utf-8")
     with pytest.raises(file.FileError, match=r"my_grpo\.py, line \d+: SyntaxError"):
         my_grpo()
     card = check("2.3", typed(REINFORCE, "reinforce_loss"))
     assert card.status == "right" and "could not be put into" in card.lines[-1]
-    assert path.read_text() == broken
+    assert path.read_text(encoding="utf-8") == broken
 
 
 def test_a_folder_that_cannot_be_written_to_is_told(path, monkeypatch):
@@ -234,7 +236,7 @@ def solve_all() -> None:
 
 def test_with_all_solved_the_file_asks_the_module_for_nothing_that_an_exercise_does(path):
     solve_all()
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert "course" not in re.sub(r'""".*?"""|#.*', "", text, flags=re.S)
     taken = set(re.findall(r"^from grpo_mini\S* import (.*)$", text, re.M))
     assert taken == {
@@ -247,7 +249,7 @@ def test_with_all_solved_the_file_asks_the_module_for_nothing_that_an_exercise_d
 def test_it_trains_from_the_command_line(path):
     solve_all()
     command = [sys.executable, str(path), "--steps", "2", "--updates", "2", "--kl", "0.1"]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    run = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
     before, after = re.findall(r"right \w+: +(\d\.\d\d)", run.stdout)
     assert 0.2 < float(before) < 0.4 and 0 <= float(after) <= 1
     assert "reward 0." in run.stderr
@@ -256,7 +258,7 @@ def test_it_trains_from_the_command_line(path):
 def test_it_learns(path):
     solve_all()
     command = [sys.executable, str(path), "--steps", "45"]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    run = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
     before, after = map(float, re.findall(r"right \w+: +(\d\.\d\d)", run.stdout))
     assert before < 0.4 and after >= 0.7
 
@@ -287,13 +289,13 @@ def test_a_trainer_on_the_pieces_takes_the_modules_step(algorithm, solved, path)
 
 def test_a_trainer_runs_on_what_the_learner_wrote(path):
     check("2.3", typed(REINFORCE, "reinforce_loss"))
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     for name, answer in {
         "relative_rewards": "def relative_rewards(rewards, group_size):\n    return 0 * rewards",
         "reward": "def reward(text, answer):\n    return 0.25",
     }.items():
         text = text.replace(f"from grpo_mini.course.mine.pieces import {name}", answer)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     more = SMALL | {"max_new_tokens": 64}
     config = GRPOConfig(prompts_per_step=2, group_size=4, aggregation="sequence", **more)
     row = my_grpo().trainer(config).train(1)[-1]
