@@ -216,16 +216,14 @@ def run(entry: Exercise, answer: Callable, seconds: float = SECONDS) -> list[Res
     def work() -> None:
         order = list(inspect.signature(entry.solution).parameters)
         for case in entry.cases():
-            inputs = _inputs(case)
-            result = Result(inputs={name: inputs[name] for name in order})
+            inputs = {name: case[name] for name in order}
+            result = Result(inputs=inputs)
             results.append(result)
-            inputs = result.inputs
             before = {name: _copy(value) for name, value in inputs.items()}
             if entry.gradient_of is not None:
                 inputs[entry.gradient_of] = inputs[entry.gradient_of].clone().requires_grad_()
             try:
-                asked_once = entry.call is None or _is_stub(answer)
-                if asked_once:
+                if entry.call is None or _is_stub(answer):
                     result.raw = _called(answer, inputs)
                 else:
                     ask = partial(_in_order, answer, tuple(inputs))
@@ -325,13 +323,20 @@ def is_right(entry: Exercise, answer: Callable) -> bool:
     return results[-1].raw is not None and _verdict(entry, results) is None
 
 
+def _definition(answer: Callable) -> ast.stmt | None:
+    """The statement that defines an answer, if its source can be found."""
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(answer))).body[0]
+    except (OSError, TypeError, ValueError, SyntaxError):
+        return None
+
+
 def _is_stub(answer: Callable) -> bool:
     """Whether nothing stands in the function but `...` or `pass`."""
-    try:
-        (function,) = ast.parse(textwrap.dedent(inspect.getsource(answer))).body
-        body = function.body[ast.get_docstring(function) is not None :]
-    except (OSError, TypeError, ValueError, SyntaxError, AttributeError):
+    function = _definition(answer)
+    if not isinstance(function, ast.FunctionDef):
         return False
+    body = function.body[ast.get_docstring(function) is not None :]
     values = [getattr(statement, "value", None) for statement in body]
     return all(
         isinstance(statement, ast.Pass) or (isinstance(value, ast.Constant) and value.value is ...)
@@ -341,11 +346,8 @@ def _is_stub(answer: Callable) -> bool:
 
 def _has_return(answer: Callable) -> bool:
     """Whether something is returned somewhere in the function."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(answer)))
-    except (OSError, TypeError, ValueError, SyntaxError):
-        return False
-    return any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(tree))
+    nodes = ast.walk(_definition(answer) or ast.Pass())
+    return any(isinstance(node, ast.Return) and node.value is not None for node in nodes)
 
 
 def _verdict(entry: Exercise, results: list[Result]) -> tuple[str, ...] | None:
@@ -386,12 +388,13 @@ def _named(entry: Exercise, results: list[Result]) -> tuple[str, ...]:
     The same values come first, then the same gradient, which other forms of a mistake have.
     """
     everything = _what_mistakes_do(entry.number)
-    right = run(entry, entry.solution)
-    for by_gradient in (False, True)[: 1 + (entry.gradient_of is not None)]:
-        for mistake, others in everything:
-            if by_gradient and len(others) == len(right) and _alike(others, right, True):
-                continue  # its gradient is right, so that says nothing
-            if len(results) == len(others) and _alike(results, others, by_gradient):
+    for mistake, others in everything:
+        if _alike(results, others):
+            return (mistake.because,)
+    if entry.gradient_of is not None:
+        right = run(entry, entry.solution)
+        for mistake, others in everything:  # one whose gradient is right says nothing here
+            if _alike(results, others, True) and not _alike(others, right, True):
                 return (mistake.because,)
     return ()
 
@@ -405,6 +408,8 @@ def _what_mistakes_do(number: str) -> list[tuple[Mistake, list[Result]]]:
 
 def _alike(mine: list[Result], others: list[Result], by_gradient: bool = False) -> bool:
     """Whether two answers do the same, in values and gradients or in gradients alone."""
+    if len(mine) != len(others):
+        return False
     for a, b in zip(mine, others, strict=True):
         if a.raised != b.raised or (a.error is None) != (b.error is None):
             return False
@@ -437,13 +442,21 @@ def _in_kind(mine, right, flows: bool = False):
         whole = mine.is_floating_point() and bool((mine == mine.round()).all())
         return mine.to(right.dtype) if whole or mine.dtype in INTEGERS else mine
     if isinstance(right, bool | int | float):
-        if isinstance(mine, Tensor | numpy.generic) and mine.shape == () and not _no_item(mine):
+        if (
+            isinstance(mine, Tensor | numpy.generic)
+            and mine.shape == ()
+            and not getattr(mine, "is_meta", False)
+        ):
             mine = mine.item()
         if isinstance(mine, int | float) and not isinstance(right, bool):
             return float(mine) if isinstance(right, float) else mine + 0
         return mine
     if isinstance(right, list | tuple):
-        if isinstance(mine, Tensor | numpy.ndarray) and not _no_item(mine) and mine.shape:
+        if (
+            isinstance(mine, Tensor | numpy.ndarray)
+            and not getattr(mine, "is_meta", False)
+            and mine.shape
+        ):
             mine = list(mine)
         if isinstance(mine, list | tuple) and len(mine) == len(right):
             return [_in_kind(a, b, flows) for a, b in zip(mine, right, strict=True)]
@@ -453,10 +466,6 @@ def _in_kind(mine, right, flows: bool = False):
 
 
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
-
-
-def _no_item(value) -> bool:
-    return isinstance(value, Tensor) and value.is_meta
 
 
 def _kind_differs(mine, right, what: str = "It returns") -> str | None:

@@ -177,6 +177,18 @@ def test_the_same_answer_again_changes_nothing(path):
     assert path.read_text(encoding="utf-8") == before
 
 
+def test_an_answer_with_an_import_can_be_given_again_and_replaced(path):
+    notebook = {"__name__": "__main__"}
+    exec("import re", notebook)
+    check("1.4", solution("1.4", notebook))
+    before = path.read_text(encoding="utf-8")
+    assert "It stands in" in check("1.4", solution("1.4", notebook)).lines[-1]
+    assert path.read_text(encoding="utf-8") == before
+    later = inspect.getsource(EXERCISES["1.4"].solution).replace("match[2]", "match.group(2)")
+    assert "went into" in check("1.4", typed(later, "reward", notebook)).lines[-1]
+    assert path.read_text(encoding="utf-8").count("import re\n") == 1
+
+
 def test_a_change_by_hand_stays_whatever_is_answered(path):
     check("2.3", typed(REINFORCE, "reinforce_loss"))
     by_hand = path.read_text(encoding="utf-8").replace("-(advantages", "-2 * (advantages")

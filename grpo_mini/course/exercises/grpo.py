@@ -10,6 +10,7 @@ from ...losses import clipped_surrogate as module_clipped_surrogate
 from ..checker import Mistake, exercise
 from ..mine import pieces as my
 from .steps import ONLY_GRPO, faulty_grpo, mistakes, seen, toy
+from .surrogates import clipped, mistaken_surrogates
 
 
 def relative_rewards(rewards, group_size):
@@ -805,17 +806,13 @@ def _each_token(loss, ratio=lambda new, old: torch.exp(new - old)):
     )
 
 
-def _surrogate(ratio, A, clip):
-    return -torch.minimum(ratio * A, ratio.clamp(1 - clip, 1 + clip) * A)
-
-
 def _of_responses(total):
     """One ratio a response, of the sum or mean of its log-ratios."""
 
     def answer(log_probs, old_log_probs, advantages, mask, clip):
         moved = ((log_probs - old_log_probs) * mask).sum(dim=1)
         ratio = (moved if total else moved / mask.sum(dim=1)).exp()
-        return _surrogate(ratio, advantages, clip).mean()
+        return clipped(ratio, advantages, clip).mean()
 
     return answer
 
@@ -830,7 +827,7 @@ def _masked_ratio(log_probs, old_log_probs, advantages, mask, clip):
 
 
 def _flat_advantages(log_probs, old_log_probs, advantages, mask, clip):
-    per_token = _surrogate(torch.exp(log_probs - old_log_probs), advantages, clip)
+    per_token = clipped(torch.exp(log_probs - old_log_probs), advantages, clip)
     return aggregate(per_token, mask)
 
 
@@ -902,79 +899,22 @@ exercise(
             "Masking the log-probs leaves padding with a ratio of 1, so minus the advantage is "
             "added for each. Mask the losses.",
         ),
-        Mistake(
-            _each_token(lambda r, A, clip: -r * A),
-            "Nothing is clipped.",
-        ),
+        *mistaken_surrogates(_each_token),
         Mistake(
             _averaged(lambda x, mask: -aggregate(x, mask)),
             "The sign is turned round: this is the objective. The loss is minus it.",
         ),
         Mistake(
-            _each_token(lambda r, A, clip: -torch.maximum(r * A, r.clamp(1 - clip, 1 + clip) * A)),
-            "It comes out as minus the *maximum* of the two products (`min(-x, -y)` is that too). "
-            "Minus the minimum is the larger of the two losses.",
-        ),
-        Mistake(
-            _each_token(lambda r, A, clip: torch.maximum(r * A, r.clamp(1 - clip, 1 + clip) * A)),
-            "It comes out as plus the maximum of the two products (`-min(-x, -y)` is that too). "
-            "The minus sign belongs in front of the minimum, once.",
-        ),
-        Mistake(
             _each_token(
-                lambda r, A, clip: (
-                    -torch.where(A > 0, -_surrogate(r, A, clip), _surrogate(r, -A, clip))
-                )
+                lambda r, A, clip: -torch.where(A > 0, -clipped(r, A, clip), clipped(r, -A, clip))
             ),
             "For negative advantages it takes the maximum. It is the minimum for both signs.",
-        ),
-        Mistake(
-            _each_token(lambda r, A, clip: -r.clamp(1 - clip, 1 + clip) * A),
-            "Outside the clip a token never gets a gradient here, not even one that moved the "
-            "wrong way and has to come back. The minimum with the unclipped product keeps that.",
-        ),
-        Mistake(
-            _each_token(lambda r, A, clip: _surrogate(r, A, 0.2)),
-            "0.2 is written into it. Use the argument `clip`.",
-        ),
-        Mistake(
-            _each_token(lambda r, A, clip: -torch.minimum(r * A, r.clamp(-clip, clip) * A)),
-            "The limits are -clip and clip. A ratio that has not moved is 1, so they are 1 - clip "
-            "and 1 + clip.",
-        ),
-        Mistake(
-            _each_token(
-                lambda r, A, clip: -torch.minimum(r * A, (r * A).clamp(1 - clip, 1 + clip))
-            ),
-            "The product is clipped, advantage included. Clip the ratio, then multiply: only the "
-            "ratio is near 1.",
         ),
         Mistake(
             _each_token(
                 lambda r, A, clip: -torch.minimum(r * A, r.log().clamp(-clip, clip).exp() * A)
             ),
             "The log-ratio is clipped to ±clip. exp(clip) is not 1 + clip: clip the ratio itself.",
-        ),
-        Mistake(
-            _each_token(lambda r, A, clip: -torch.minimum(r, r.clamp(1 - clip, 1 + clip))),
-            "The advantages are not in it: every response is pushed up, good or bad.",
-        ),
-        Mistake(
-            _each_token(_surrogate, lambda new, old: new - old),
-            "The exp is missing: a difference of log-probs is the log of the ratio. Where nothing "
-            "has moved it is 0, and the ratio is 1.",
-        ),
-        Mistake(
-            _each_token(_surrogate, lambda new, old: torch.exp(old - new)),
-            "The ratio is upside down: it is new over old, exp(new - old).",
-        ),
-        Mistake(
-            _each_token(_surrogate, lambda new, old: new / old),
-            "This divides log-probs. The ratio is one of probabilities: exp(new - old).",
-        ),
-        Mistake(
-            _each_token(_surrogate, lambda new, old: new.exp()),
-            "The old policy is not in it: the ratio says how far the policy has moved *from* it.",
         ),
         Mistake(
             lambda log_probs, old_log_probs, advantages, mask, clip: (
@@ -1010,11 +950,6 @@ exercise(
             _flat_advantages,
             "The advantages [B] are lined up with the tokens. `advantages.unsqueeze(1)` is [B, 1], "
             "one a response.",
-        ),
-        Mistake(
-            _each_token(lambda r, A, clip: -min(r * A, r.clamp(1 - clip, 1 + clip) * A)),
-            "Python's `min`, `max` and `if` want one truth value, and each token has its own. "
-            "`torch.minimum`, `clamp` and `torch.where` go token by token.",
         ),
     ),
     hints=(

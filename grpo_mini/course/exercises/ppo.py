@@ -9,6 +9,7 @@ from ...losses import kl_penalty
 from ..checker import Mistake, exercise
 from ..mine import pieces as my
 from .steps import ONLY_PPO, faulty_ppo, mistakes, seen, toy
+from .surrogates import clipped, mistaken_surrogates
 
 
 def gae(rewards, values, mask, gamma, lam):
@@ -294,12 +295,8 @@ def _of_the_ratio(loss, ratio=lambda new, old: torch.exp(new - old)):
     )
 
 
-def _clipped(ratio, A, clip):
-    return -torch.minimum(ratio * A, ratio.clamp(1 - clip, 1 + clip) * A)
-
-
 def _wrong_side(ratio, A, clip):
-    low, high = -_clipped(ratio, A, clip), _clipped(ratio, -A, clip)
+    low, high = -clipped(ratio, A, clip), clipped(ratio, -A, clip)
     return -torch.where(A > 0, low, high)
 
 
@@ -327,78 +324,24 @@ exercise(
             "For negative advantages it takes the maximum. It is the minimum for both signs; the "
             "maximum turns the trust region inside out and pushes on without limit.",
         ),
-        Mistake(
-            _of_the_ratio(
-                lambda r, A, clip: -torch.maximum(r * A, r.clamp(1 - clip, 1 + clip) * A)
-            ),
-            "It comes out as minus the *maximum* of the two products (`min(-x, -y)` is that too). "
-            "Minus the minimum is the larger of the two losses.",
-        ),
-        Mistake(
-            _of_the_ratio(lambda r, A, clip: torch.maximum(r * A, r.clamp(1 - clip, 1 + clip) * A)),
-            "It comes out as plus the maximum of the two products (`-min(-x, -y)` is that too). "
-            "The minus sign belongs in front of the minimum, once.",
-        ),
-        Mistake(
-            _of_the_ratio(lambda r, A, clip: -r.clamp(1 - clip, 1 + clip) * A),
-            "Outside the clip a token never gets a gradient here, not even one that moved the "
-            "wrong way and has to come back. The minimum with the unclipped product keeps that.",
-        ),
+        *mistaken_surrogates(_of_the_ratio),
         Mistake(
             _of_the_ratio(lambda r, A, clip: r.clamp(1 - clip, 1 + clip) * A),
             "The minus sign is missing, and outside the clip a token never gets a gradient, not "
             "even one that has to come back: the minimum with the unclipped product is missing.",
         ),
         Mistake(
-            _of_the_ratio(lambda r, A, clip: -r * A),
-            "Nothing is clipped: the policy gains by moving on, however far it already is from "
-            "the one that sampled.",
-        ),
-        Mistake(
-            _of_the_ratio(lambda r, A, clip: -_clipped(r, A, clip)),
+            _of_the_ratio(lambda r, A, clip: -clipped(r, A, clip)),
             "The sign is turned round: this is the objective. The loss is minus it.",
         ),
         Mistake(
-            _of_the_ratio(_clipped, lambda new, old: torch.exp(old - new)),
-            "The ratio is upside down: it is new over old, exp(new - old).",
-        ),
-        Mistake(
-            _of_the_ratio(_clipped, lambda new, old: new - old),
-            "The exp is missing: a difference of log-probs is the log of the ratio. Where nothing "
-            "has moved it is 0, and the ratio is 1.",
-        ),
-        Mistake(
-            _of_the_ratio(_clipped, lambda new, old: new / old),
-            "This divides log-probs. The ratio is one of probabilities: exp(new - old).",
-        ),
-        Mistake(
-            _of_the_ratio(_clipped, lambda new, old: new.exp()),
-            "The old policy is not in it: the ratio says how far the policy has moved *from* it.",
-        ),
-        Mistake(
-            _of_the_ratio(_clipped, lambda new, old: new.exp() - old.exp()),
+            _of_the_ratio(clipped, lambda new, old: new.exp() - old.exp()),
             "This is the difference of the probabilities, not their ratio.",
-        ),
-        Mistake(
-            _of_the_ratio(
-                lambda r, A, clip: -torch.minimum(r * A, (r * A).clamp(1 - clip, 1 + clip))
-            ),
-            "The product is clipped, advantage included. Clip the ratio, then multiply: only the "
-            "ratio is near 1.",
         ),
         Mistake(
             _of_the_ratio(lambda r, A, clip: -(r * A).clamp(1 - clip, 1 + clip)),
             "The product is clipped, and nothing else is there. Clip the ratio, multiply, and take "
             "the minimum with the unclipped product.",
-        ),
-        Mistake(
-            _of_the_ratio(lambda r, A, clip: _clipped(r, A, 0.2)),
-            "0.2 is written into it. Use the argument `clip`: PPO and DAPO set it differently.",
-        ),
-        Mistake(
-            _of_the_ratio(lambda r, A, clip: -torch.minimum(r * A, r.clamp(-clip, clip) * A)),
-            "The limits are -clip and clip. A ratio that has not moved is 1, so they are 1 - clip "
-            "and 1 + clip.",
         ),
         Mistake(
             _of_the_ratio(lambda r, A, clip: -torch.minimum(r * A, r.clamp(max=1 + clip) * A)),
@@ -427,10 +370,6 @@ exercise(
             "then `clamp`.",
         ),
         Mistake(
-            _of_the_ratio(lambda r, A, clip: -torch.minimum(r, r.clamp(1 - clip, 1 + clip))),
-            "The advantages are not in it: every token is pushed up, good or bad.",
-        ),
-        Mistake(
             _of_the_ratio(lambda r, A, clip: -torch.minimum(r * A, r.clamp(1 - clip, 1 + clip))),
             "The clipped ratio is not multiplied with the advantage. The minimum compares two "
             "products.",
@@ -452,22 +391,17 @@ exercise(
             "for the first update only.",
         ),
         Mistake(
-            _of_the_ratio(lambda r, A, clip: _clipped(r, A, clip).mean()),
+            _of_the_ratio(lambda r, A, clip: clipped(r, A, clip).mean()),
             "This is the mean. The loss is wanted for each token, [B, T]: the mean must leave out "
             "padding, and there are several ways to take it.",
         ),
         Mistake(
-            _of_the_ratio(lambda r, A, clip: -(-_clipped(r, A, clip)).mean(dim=1)),
+            _of_the_ratio(lambda r, A, clip: -(-clipped(r, A, clip)).mean(dim=1)),
             "This is one mean a response. The loss is wanted for each token, [B, T].",
         ),
         Mistake(
-            _of_the_ratio(lambda r, A, clip: _clipped(r, A, clip).sum()),
+            _of_the_ratio(lambda r, A, clip: clipped(r, A, clip).sum()),
             "This is the sum. The loss is wanted for each token, [B, T].",
-        ),
-        Mistake(
-            _of_the_ratio(lambda r, A, clip: -min(r * A, r.clamp(1 - clip, 1 + clip) * A)),
-            "Python's `min`, `max` and `if` want one truth value, and each token has its own. "
-            "`torch.minimum`, `clamp` and `torch.where` go token by token.",
         ),
     ),
     hints=(

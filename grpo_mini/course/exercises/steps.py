@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...advantages import gae, standardize
+from ...losses import aggregate
 from ..checker import Mistake
 from ..mine import pieces
 
@@ -82,13 +83,6 @@ def seen(result: object, inputs: dict) -> object:
     return flat
 
 
-def mean(per_token: Tensor, mask: Tensor, how: str) -> Tensor:
-    """Over all tokens, or over responses the mean over each one's tokens."""
-    if how == "token":
-        return (per_token * mask).sum() / mask.sum()
-    return ((per_token * mask).sum(dim=1) / mask.sum(dim=1)).mean()
-
-
 def surrogate(log_probs: Tensor, old: Tensor, advantages: Tensor, clip: float, fault: str):
     """The clipped surrogate per token, or what a fault makes of it."""
     ratio = (log_probs - old).exp()
@@ -155,13 +149,13 @@ def faulty_grpo(fault: str) -> Callable:
         for update in range(1, 2 if fault == "one update" else updates + 1):
             log_probs = policy()
             A = advantages.unsqueeze(1)
-            policy_loss = mean(surrogate(log_probs, old_log_probs, A, clip, fault), kept, how)
+            policy_loss = aggregate(surrogate(log_probs, old_log_probs, A, clip, fault), kept, how)
             if fault == "mask in the sum only":
                 policy_loss = (surrogate(log_probs, old_log_probs, A, clip, "") * mask).mean()
             per_token = kl_of(log_probs, ref_log_probs, fault)
-            kl = per_token.mean() if fault == "KL on padding" else mean(per_token, kept, how)
+            kl = per_token.mean() if fault == "KL on padding" else aggregate(per_token, kept, how)
             if fault == "KL over tokens":
-                kl = mean(per_token, kept, "token")
+                kl = aggregate(per_token, kept, "token")
             weight = {"no KL": 0.0, "minus KL": -kl_coef, "KL in full": 1.0}.get(fault, kl_coef)
             loss = policy_loss + weight * kl
             finish(optimizer, loss, fault)
@@ -209,13 +203,13 @@ def faulty_ppo(fault: str) -> Callable:
         how = "sequence" if fault == "sequence mean" else "token"
         for update in range(1, 2 if fault == "one update" else updates + 1):
             log_probs = policy()
-            policy_loss = mean(
+            policy_loss = aggregate(
                 surrogate(log_probs, old_log_probs, advantages, clip, fault), kept, how
             )
-            kl = mean(kl_of(log_probs, ref_log_probs, fault), kept, how)
+            kl = aggregate(kl_of(log_probs, ref_log_probs, fault), kept, how)
             now = values if fault == "old values" else critic()
             error = (now - returns).abs() if fault == "absolute error" else (now - returns) ** 2
-            value_loss = mean(error, kept, how)
+            value_loss = aggregate(error, kept, how)
             if fault == "half the square":
                 value_loss = value_loss / 2
             weight = {"no KL": 0.0, "minus KL": -kl_coef, "KL in full": 1.0}.get(fault, kl_coef)

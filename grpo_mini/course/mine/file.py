@@ -134,7 +134,7 @@ def put(number: str, answer: Callable, is_right: Callable[[Callable], bool]) -> 
         return ()  # the module's own function
     try:
         source = text()
-        body = portable(name, answer, set(source.splitlines()))
+        body = portable(name, answer, set(PLACE.sub("", source).splitlines()))
         place = places(source).get(number)
         if place is None:
             return (f"`{file}` has no place for {number} any more: it is left as it is.",)

@@ -128,6 +128,19 @@ def ppo_step(
     return seen
 
 
+def relative_rewards(rewards: Tensor, group_size: int) -> Tensor:
+    """4.1: rewards compared inside their group, [B] (arXiv 2402.03300, section 4.1.2)."""
+    return compute_relative_rewards(rewards, group_size)[0]
+
+
+def grpo_loss(
+    log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, mask: Tensor, clip: float
+) -> Tensor:
+    """4.5: the surrogate, mean per response, mean over responses (arXiv 2402.03300, equation 3)."""
+    surrogate = clipped_surrogate(log_probs, old_log_probs, advantages.unsqueeze(1), clip)
+    return aggregate(surrogate, mask)
+
+
 def grpo_step(
     policy: Callable[[], Tensor],
     optimizer: torch.optim.Optimizer,
@@ -150,7 +163,7 @@ def grpo_step(
     Returns:
         advantages [B], and for each update the losses that it saw.
     """
-    advantages, _ = compute_relative_rewards(rewards, group_size)
+    advantages = relative_rewards(rewards, group_size)
     seen = {"advantages": advantages}
     for update in range(1, updates + 1):
         log_probs = policy()
@@ -163,16 +176,3 @@ def grpo_step(
         terms = {"policy_loss": policy_loss, "kl": kl, "loss": loss}
         seen[update] = {name: term.item() for name, term in terms.items()}
     return seen
-
-
-def relative_rewards(rewards: Tensor, group_size: int) -> Tensor:
-    """4.1: rewards compared inside their group, [B] (arXiv 2402.03300, section 4.1.2)."""
-    return compute_relative_rewards(rewards, group_size)[0]
-
-
-def grpo_loss(
-    log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, mask: Tensor, clip: float
-) -> Tensor:
-    """4.5: the surrogate, mean per response, mean over responses (arXiv 2402.03300, equation 3)."""
-    surrogate = clipped_surrogate(log_probs, old_log_probs, advantages.unsqueeze(1), clip)
-    return aggregate(surrogate, mask)
