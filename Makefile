@@ -22,9 +22,11 @@ help:  ## show this list
 	@echo 'Linux without a GPU:     make lab PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu'
 	@echo '                         leaves out the CUDA libraries, some 2 GB.'
 
+# In a container one is root as a rule, which Jupyter refuses unless told.
 lab: .venv/installed  ## open the notebooks in JupyterLab, on this machine only
 	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 --ServerApp.root_dir=notebooks \
-		--LabApp.default_url=/lab/tree/00_start_here.ipynb $(ARGS)
+		--LabApp.default_url=/lab/tree/00_start_here.ipynb \
+		$(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 notebooks: .venv/installed-test  ## run the notebooks and store their outputs (NAMES="02 03" for some)
 	$(VENV_PYTHON) tests/notebooks/refresh.py $(NAMES)

@@ -1,15 +1,16 @@
 """What only the notebooks use: exercises that check themselves, exact policies, preflight."""
 
 from . import exercises, figures
-from .cards import Card, say, show, table
-from .checker import check, hint, progress, solution
+from .cards import Card, say, show, table, token_grid
+from .checker import check, hint, solution
 from .exact import ExactPolicy
 from .ledger import ledger
 from .lesson_diff import show_diff
-from .live import train_live
+from .live import reached, train_live
 from .mine import my_grpo
 from .predictions import predict
 from .preflight import preflight
+from .progress import progress
 from .toy import TOY
 from .widgets import (
     AdvantageMixer,
@@ -55,10 +56,12 @@ __all__ = [
     "predict",
     "preflight",
     "progress",
+    "reached",
     "say",
     "show",
     "show_diff",
     "solution",
     "table",
+    "token_grid",
     "train_live",
 ]

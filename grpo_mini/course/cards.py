@@ -71,6 +71,29 @@ def show(figure: Figure, sentence: str, small: bool = False) -> None:
     display(Markdown(f"*In words:* {sentence}"))
 
 
+def token_grid(rows: list[list[str]], masks: list[list[int]], ends: list[str]) -> HTML:
+    """A batch [B, T] as text: a row a response, a cell a token, tinted where its mask is 1.
+
+    Args:
+        rows: tokens, as many in each row.
+        masks: 1 for each token that belongs to its response.
+        ends: tokens that end a response; they are framed where the mask is 1.
+    """
+
+    def cell(token: str, mask: int) -> str:
+        style = "padding:2px 4px;text-align:center;font-family:monospace;border:1px solid "
+        style += "#8888" if not (mask and token in ends) else "currentColor"
+        style += ";background:rgba(0,114,178,.25)" if mask else ";opacity:.45"
+        return f"<td style='{style}'>{html.escape(token)}<br>{mask}</td>"
+
+    lines = "".join(
+        f"<tr><th style='padding-right:8px'>{i + 1}</th>{''.join(map(cell, row, mask))}</tr>"
+        for i, (row, mask) in enumerate(zip(rows, masks, strict=True))
+    )
+    grid = f"<table style='border-collapse:collapse'>{lines}</table>"
+    return HTML(f"<div style='overflow-x:auto'>{grid}</div>")
+
+
 def table(rows: list[dict[str, object]]) -> HTML:
     """Rows with the same keys as a table; numbers are right-aligned, floats have three digits."""
 

@@ -8,10 +8,8 @@ import ast
 import contextlib
 import ctypes
 import inspect
-import json
 import linecache
 import math
-import os
 import sys
 import textwrap
 import threading
@@ -25,8 +23,8 @@ import numpy
 import torch
 from torch import Tensor
 
-from ..support.checkpoints import atomic_write
 from .cards import Card
+from .memory import remember
 from .mine import put
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -311,7 +309,7 @@ def check(number: str | float, answer: Callable) -> Card:
         return Card("wrong", title, tuple(filter(None, lines)))
     because = _verdict(entry, results)
     if because is None:
-        _remember(entry.number)
+        remember(entry.number)
         agree = "The case agrees." if len(results) == 1 else f"All {len(results)} cases agree."
         return Card("right", title, (agree, *put(entry.number, answer, partial(is_right, entry))))
     return Card("wrong", title, tuple(filter(None, because)))
@@ -366,7 +364,8 @@ def _verdict(entry: Exercise, results: list[Result]) -> tuple[str, ...] | None:
                 problem = f"Nothing can be said about a `{kind}`: {_what_was_raised(error)[0]}."
             if problem is not None:
                 problem = (problem,) if isinstance(problem, str) else problem
-                return (*problem, _about(case))
+                # Who asks in a way of its own asks for more than the case.
+                return problem if entry.call else (*problem, _about(case))
         return None
     expected = run(entry, entry.solution)
     for mine, right in zip(results, expected, strict=True):
@@ -598,43 +597,3 @@ def solution(number: str | float) -> Card:
         where = f"{function.__module__}.{function.__qualname__}"
         code += f"\n\n# In the course's module: {where}\n\n{inspect.getsource(function)}"
     return Card("note", f"Solution of exercise {entry.number}", (), code.rstrip())
-
-
-# ---------------------------------------------------------------------------- progress
-
-
-_solved: set[str] = set()  # in this session
-
-
-def _file() -> Path:
-    """Where solved exercises are remembered, next to the notebooks."""
-    return Path(os.environ.get("GRPO_MINI_PROGRESS", ".progress.json"))
-
-
-def _remembered() -> set[str]:
-    try:
-        return set(json.loads(_file().read_text(encoding="utf-8"))) & set(EXERCISES)
-    except (OSError, ValueError, TypeError):
-        return set()  # none yet, or a damaged file: nothing that could not be solved again
-
-
-def _remember(number: str) -> None:
-    _solved.add(number)
-    try:
-        atomic_write(_file(), json.dumps(sorted(_remembered() | _solved)))
-    except OSError:
-        pass  # a read-only folder: this session still remembers
-
-
-def progress() -> Card:
-    """What is solved and what is left, notebook by notebook, of the notebooks that are there."""
-    there = {str(int(path.name[:2])) for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")}
-    numbers = sorted(n for n in EXERCISES if n.split(".")[0] in there)
-    done = (_remembered() | _solved) & set(numbers)
-    lines = []
-    for notebook in sorted({number.split(".")[0] for number in numbers}, key=int):
-        mine = [n for n in numbers if n.split(".")[0] == notebook]
-        marks = "  ".join(f"{n} {'✓' if n in done else '○'}" for n in mine)
-        lines.append(f"Notebook {int(notebook):02d}: {marks}")
-    status = "right" if len(done) == len(numbers) else "note"
-    return Card(status, f"{len(done)} of {len(numbers)} exercises solved", tuple(lines))

@@ -34,6 +34,7 @@ REMARKS = {
     "all of its tokens. Credit inside a response is given up here.",
     "compute_loss": "The critic's squared error is gone, and with it `vf_coef`.",
 }
+HEART = ("compute_relative_rewards", "compute_advantages")
 
 
 def pieces(file: str) -> dict[str, str]:
@@ -69,7 +70,10 @@ def differing() -> list[str]:
 
 
 def show_diff(*names: str) -> HTML:
-    """The pieces of that name, or all that differ: "-" only PPO has, "+" only GRPO has."""
+    """The pieces of that name, or all that differ: "-" only PPO has, "+" only GRPO has.
+
+    Each is folded under its remark; open are those asked for, or the heart of the matter.
+    """
     ppo, grpo = pieces("ppo.py"), pieces("grpo.py")
     blocks = []
     for name in names or differing():
@@ -81,10 +85,13 @@ def show_diff(*names: str) -> HTML:
         remark = html.escape(REMARKS.get(name, ""), quote=False)
         for _ in range(remark.count("`") // 2):  # pairs of backticks
             remark = remark.replace("`", "<code>", 1).replace("`", "</code>", 1)
+        counts = [sum(line[0] == sign for line in lines) for sign in "-+"]
+        opened = " open" if names or name in HEART else ""
         blocks.append(
-            f"<div style='margin:12px 0'><b><code>{name}</code></b>. {remark}"
+            f"<details style='margin:12px 0'{opened}><summary><b><code>{name}</code></b>. {remark} "
+            f"(-{counts[0]}, +{counts[1]} lines)</summary>"
             f"<pre style='margin:4px 0;line-height:1.35;overflow-x:auto;"
-            f"font-family:monospace'>{body}</pre></div>"
+            f"font-family:monospace'>{body}</pre></details>"
         )
     return HTML("".join(blocks))
 

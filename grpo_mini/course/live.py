@@ -7,7 +7,8 @@ from IPython.display import HTML, Image, display
 from matplotlib.figure import Figure
 
 from ..experiments.plots import style
-from ..trainer import Trainer
+from ..trainer import Trainer, TrainingInterrupted
+from .cards import Card
 from .figures import png
 
 PANELS = {
@@ -20,7 +21,8 @@ PANELS = {
 def train_live(trainer: Trainer, steps: int, every: float = 1.0) -> list[dict]:
     """Train ``steps`` steps and redraw the curves about every ``every`` seconds.
 
-    Interrupting the kernel stops after the running step, and with it the cells that would follow.
+    Interrupting the kernel stops after the running step; a card says so, and the notebook goes on
+    with the model as it is then.
 
     Returns:
         The trainer's history.
@@ -37,7 +39,22 @@ def train_live(trainer: Trainer, steps: int, every: float = 1.0) -> list[dict]:
             status.update(HTML(progress_html(trainer, done, steps, now - start)))
             picture.update(Image(training_picture(trainer)))
 
-    return trainer.train(steps, on_step=redraw)
+    try:
+        return trainer.train(steps, on_step=redraw)
+    except TrainingInterrupted:
+        done = trainer.step - first
+        line = "What follows shows the model as it is now. Run this cell again and it learns on."
+        display(Card("note", f"Interrupted after {done} of {steps} steps", (line,)))
+        return trainer.history
+
+
+def reached(trainer: Trainer, steps: int) -> bool:
+    """Whether a training was not interrupted before ``steps``; if it was, a card says so."""
+    if trainer.step >= steps:
+        return True
+    line = "What the lesson says about its end was not compared with what came out."
+    display(Card("note", f"The training stopped after {trainer.step} of {steps} steps", (line,)))
+    return False
 
 
 def progress_html(trainer: Trainer, done: int, steps: int, seconds: float | None = None) -> str:

@@ -9,6 +9,7 @@ import ipywidgets
 from ..experiments.judging import processor_saving
 from ..experiments.microscope import read_rollouts
 from ..experiments.statistics import RUNS, Run, at, difference, final, load
+from .memory import remember
 from .widgets import (
     AdvantageMixer,
     BiasLab,
@@ -53,64 +54,96 @@ class Question:
     why: str
 
 
-def _one_right() -> tuple[int, str]:
-    first, second = numbers(AdvantageMixer)["advantages"][:2]
-    found = [(1.0, -1.0), (1.5, -0.5), (0.75, -0.25)]
-    right = min(range(3), key=lambda i: abs(found[i][0] - first) + abs(found[i][1] - second))
-    return right, f"The right response gets {first:.2f}, each wrong one {second:.2f}."
+def nearest(figure: float, offered: tuple[float, ...]) -> int:
+    """Which of the figures that the options name is closest."""
+    return min(range(len(offered)), key=lambda i: abs(offered[i] - figure))
 
 
-def _constant() -> tuple[int, str]:
-    before = numbers(AdvantageMixer)["advantages"][0]
-    after = numbers(AdvantageMixer, **AdvantageMixer.presets["reward + 1"])["advantages"][0]
-    return compared(
-        after, before
-    ), f"The first advantage is {before:.2f} before and {after:.2f} after."
+def _one_of_sixteen() -> tuple[int, str]:
+    of_four, of_sixteen = (
+        numbers(AdvantageMixer, group_size=size)["advantages"][0] for size in (4, 16)
+    )
+    return nearest(of_sixteen, (1.5, 3.75, 6.0)), (
+        f"Of four it gets {of_four:.2f}, of sixteen {of_sixteen:.2f}; the most that a group of G "
+        f"can give is (G - 1) over the root of G."
+    )
+
+
+def _overpaid() -> tuple[int, str]:
+    before = numbers(AdvantageMixer, **AdvantageMixer.presets["two right"])["advantages"][1]
+    paid = numbers(AdvantageMixer, **AdvantageMixer.presets["one overpaid"])["advantages"]
+    right = 0 if paid[1] >= before else 1 if paid[1] > 0.01 else 2
+    return right, (
+        f"The honest one had {before:.2f} and now has {paid[1]:.2f}; the overpaid one has "
+        f"{paid[0]:.2f}."
+    )
 
 
 def _mixed_baseline() -> tuple[int, str]:
-    options = {"scale": "none", "baseline_weight": 0.5}
-    before = numbers(AdvantageMixer, **options)["advantages"][0]
-    plus_one = AdvantageMixer.presets["reward + 1"]
-    after = numbers(AdvantageMixer, **options, **plus_one)["advantages"][0]
-    return compared(
-        after, before
-    ), f"The first advantage is {before:.2f} before and {after:.2f} after."
+    found = numbers(AdvantageMixer, baseline_weight=0.5, **AdvantageMixer.presets["all right"])
+    advantage = found["advantages"][0]
+    return nearest(advantage, (0.0, 0.5, 1.0)), f"Each of them gets {advantage:.2f}."
 
 
-def _silent() -> tuple[int, str]:
-    few = numbers(NormalisationStack, batch=True, silent=1)["factor"]
-    many = numbers(NormalisationStack, batch=True, silent=9)["factor"]
-    return compared(
-        many, few
-    ), f"The factor is {few:.2f} with one silent group and {many:.2f} with nine."
+def _loudest() -> tuple[int, str]:
+    found = numbers(NormalisationStack)
+    pulls = {
+        name: sum(map(abs, row))
+        for name, row in zip(found["names"], found["advantages"], strict=True)
+    }
+    hard, medium = pulls["hard"], pulls["medium"]
+    right = 1 if abs(hard - medium) < 0.01 * medium else 0 if hard > medium else 2
+    return right, (
+        f"Sizes summed over a group's eight advantages: hard {hard:.2f}, medium {medium:.2f}, easy "
+        f"{pulls['easy']:.2f}."
+    )
 
 
-def _hard_groups() -> tuple[int, str]:
-    share = numbers(GroupSize, p=0.1, group_size=4)["silent"]
-    right = min(range(3), key=lambda i: abs((1 / 3, 1 / 2, 2 / 3)[i] - share))
-    return right, f"{share:.1%} of the groups are silent."
+def _nine_of_twelve() -> tuple[int, str]:
+    few, many = (
+        numbers(NormalisationStack, batch=True, silent=silent)["factor"] for silent in (0, 9)
+    )
+    return nearest(many / few, (1.0, 2.0, 4.0)), (
+        f"Standardising the batch multiplies them by {few:.2f} with no silent group, by {many:.2f} "
+        f"with nine of twelve."
+    )
 
 
-def _pairs() -> tuple[int, str]:
-    found = numbers(Difficulty, group_size=2, p=0.02)
-    ratio = found["here"] / found["middle"]
-    return compared(
-        ratio, 1.0
-    ), f"The hard prompt has {ratio:.2f} times the weight of the medium one."
+def _larger_groups() -> tuple[int, str]:
+    small, large = (numbers(GroupSize, p=0.1, group_size=size) for size in (4, 16))
+    return compared(large["speaking"], small["speaking"]), (
+        f"Silent are {small['silent']:.0%} of the groups of 4 and {large['silent']:.0%} of those "
+        f"of 16; but that leaves {small['speaking']:.0f} of {small['prompts']} prompts, and "
+        f"{large['speaking']:.0f} of {large['prompts']}."
+    )
 
 
-def _long_response() -> tuple[int, str]:
-    short, long = numbers(Length)["token"]["sequence"]
-    evidence = f"A token of the long response weighs {long:.3f}, of the short one {short:.3f}."
-    return compared(long, short), evidence
+def _hard_pull() -> tuple[int, str]:
+    found = numbers(Difficulty, **Difficulty.presets["its pull"])
+    pull = found["pull"]
+    return nearest(pull, (1 / 7, 1.0, 2.0)), (
+        f"Its weight is {found['here'] / found['middle']:.2f} times that of the medium one, its "
+        f"pull {pull:.2f} times."
+    )
 
 
-def _blind_critic() -> tuple[int, str]:
-    advantages = numbers(GAEExplorer, lam=0.0, knowledge=0.0)["advantages"]
-    learning = [t + 1 for t, a in enumerate(advantages) if abs(a) > 1e-6]
-    right = 0 if len(learning) == len(advantages) else 1 if learning else 2
-    return right, f"Tokens with an advantage other than 0: {learning}, of {len(advantages)}."
+def _anothers_length() -> tuple[int, str]:
+    before, after = (numbers(Length, second=tokens)["token"] for tokens in (20, 40))
+    weights = {mode: (before[mode][0], after[mode][0]) for mode in before}
+    less = [i for i, (old, new) in enumerate(weights.values()) if new < 0.99 * old]
+    told = ", ".join(f"{mode} {old:.4f} and {new:.4f}" for mode, (old, new) in weights.items())
+    # One of the three, or the question is put wrongly.
+    return less[0] if len(less) == 1 else -1, f"Before and after: {told}."
+
+
+def _discounted() -> tuple[int, str]:
+    found = numbers(GAEExplorer, **GAEExplorer.presets["discounted"])["advantages"]
+    praised = [t + 1 for t, a in enumerate(found) if a > 0]
+    right = 0 if len(praised) == len(found) else 1 if len(praised) > len(found) / 2 else 2
+    return (
+        right,
+        f"Praised are the tokens {praised} of {len(found)}; the first gets {found[0]:.2f}.",
+    )
 
 
 def _ahead(first: str, second: str, figure: Callable[[Run], float]) -> tuple[int, str]:
@@ -161,68 +194,79 @@ def _length_bonus() -> tuple[int, str]:
 
 QUESTIONS = {
     "5.A": Question(
-        "Four responses, one of them right, rewards 1 and 0, divided by the group's std. Which "
-        "advantages do the right one and the wrong ones get?",
-        ("1 and -1", "1.5 and -0.5", "0.75 and -0.25"),
-        _one_right,
-        "The rare outcome is the surprising one, so it gets the large advantage. All four still "
-        "sum to 0: one times 1.5 and three times -0.5.",
+        "Advantages are divided by the group's std. The only right response of four gets 1.5. The "
+        "only right response of sixteen gets about …",
+        ("1.5", "3.75", "6"),
+        _one_of_sixteen,
+        "The rarer the success, the larger its advantage, and the more samples there are, the "
+        "rarer it can be. Dividing by the std bounds a group's squares, not a single advantage.",
     ),
     "5.B": Question(
-        "The judge gets generous and adds 1 to every reward of the group. The advantages …",
-        ("rise", "stay the same", "fall"),
-        _constant,
-        "The group's mean rises by 1 too, and the difference stays. This is the bias that a group "
-        "cancels.",
+        "Two of four responses are right. By a bug the judge pays the first one 3 instead of 1. "
+        "The advantage of the other right response …",
+        ("stays or rises", "shrinks, but stays positive", "is gone"),
+        _overpaid,
+        "The mean is now 1, which is just what it was paid. In a group one wrong reward is an "
+        "error in everybody's baseline.",
     ),
     "5.C": Question(
-        "The same generous judge, no std, but now half of the baseline is mixed back in "
-        "(weight of baseline 0.5). The advantages …",
-        ("rise", "stay the same", "fall"),
+        "All four responses are right; the group is silent. Now half of the baseline is mixed back "
+        "in (weight of baseline 0.5). Each of them gets …",
+        ("0, a silent group stays silent", "0.5", "1"),
         _mixed_baseline,
-        "Mixing the mean back in means subtracting only half of it. The group is no longer blind "
-        "to a constant: with weight 1 it is REINFORCE without a baseline.",
+        "Half of the group's mean of 1 comes on top of a relative reward of 0. So the mix is not "
+        "just a shrunken baseline: solved questions go on pulling.",
     ),
     "5.D": Question(
-        "All advantages of the batch are standardised once more. More and more groups fall "
-        "silent. The advantages of the other groups …",
-        ("grow", "stay the same", "shrink"),
-        _silent,
-        "Silent groups are zeros; they make the batch's standard deviation small, and everything "
-        "is divided by it. So the step size grows just when there is less to learn from.",
+        "Group std, groups of 8: a hard question (1 of 8 right) and a medium one (4 of 8). Sum the "
+        "sizes of each group's advantages. The hard one's sum is …",
+        ("larger", "the same", "smaller"),
+        _loudest,
+        "The std makes the sums of *squares* the same. Seven small advantages and a large one have "
+        "a smaller sum of sizes than eight equal ones.",
     ),
     "5.E": Question(
-        "A prompt is solved one time in ten, and a group has 4 samples. Which share of the groups "
-        "is silent?",
-        ("about a third", "about half", "about two thirds"),
-        _hard_groups,
-        "All four wrong has the probability 0.9 to the power of 4. Hard prompts waste small "
-        "groups.",
+        "Group std, then all advantages of the batch standardised. At first no group is silent; "
+        "late in training nine of twelve are. The advantages of the other three are now multiplied "
+        "by about …",
+        ("1, they have the group's std already", "2", "4, three quarters are zeros"),
+        _nine_of_twelve,
+        "With three quarters of zeros the variance is a quarter and the spread a half. So the step "
+        "size grows just when there is less to learn from.",
     ),
     "5.F": Question(
-        "Groups of 2. Every prompt has a pull of its own, p(1-p). On top of that: does dividing by "
-        "the std give a very hard prompt (solved one time in fifty) more, the same or less extra "
-        "weight than one solved half of the time?",
-        ("more", "the same", "less"),
-        _pairs,
-        "A pair that is not silent always has one right and one wrong response, so it looks the "
-        "same for hard and easy prompts. The std's taste for hard prompts needs larger groups.",
+        "Hard prompts, solved one time in ten, and 256 samples to spend. With groups of 16 in "
+        "place of 4, the number of prompts that teach something …",
+        ("rises", "stays the same", "falls"),
+        _larger_groups,
+        "Fewer groups are silent, but there are four times fewer groups. What large groups buy is "
+        "a quieter baseline, and more samples for each of the prompts that speak.",
     ),
     "5.G": Question(
-        "A wrong response of 40 tokens and one of 8, mean per response first (the GRPO paper). A "
-        "token of the long one is punished …",
-        ("more", "the same", "less"),
-        _long_response,
-        "Each response has the same weight, shared out among its tokens. Long wrong answers get "
-        "away cheaply, which Dr. GRPO (arXiv 2503.20783) blames for wrong responses that grow.",
+        "Group std, groups of 16. The gradient of a question pulls with its weight times p(1-p). "
+        "Against a medium question (p = 0.5), one solved one time in fifty pulls about …",
+        ("a seventh as much", "as much", "twice as much"),
+        _hard_pull,
+        "The std does raise its weight, to nearly twice that of a medium one. But p(1-p) is "
+        "thirteen times smaller: rarely is there a right answer to learn from.",
     ),
     "5.H": Question(
-        "PPO with lambda 0 and a critic that still says 0 everywhere. Which tokens learn from a "
-        "reward at the end?",
-        ("all of them", "only the last", "none"),
-        _blind_critic,
-        "With lambda 0 each token is judged by the critic's next value, and the critic knows "
-        "nothing. Only the last token sees the reward itself.",
+        "Your response has 8 tokens and does not change. Another response of the batch grows from "
+        "20 tokens to 40. Under which aggregation does a token of *yours* now weigh less?",
+        ("sequence", "token", "constant"),
+        _anothers_length,
+        "Under token all tokens share one weight, so everybody's length is in it. Which tokens "
+        "count is fair; how long the step is depends on the company.",
+    ),
+    "5.I": Question(
+        "A right response of 8 tokens, reward 1 at its end. The critic knows the chance of success "
+        "exactly. gamma is 0.8, lambda 1. How many of the tokens are praised?",
+        ("all of them", "more than half", "at most half"),
+        _discounted,
+        "Seen from the first token the reward of 1 has shrunk to 0.8 to the power of 7, less than "
+        "the chance that the critic had promised. A critic trained with the discount promises "
+        "less; then early tokens are not blamed, but hear next to nothing of the reward. Language "
+        "models are trained with gamma 1.",
     ),
     "8.A": Question(
         "The judge adds 2 to every response of one prompt. Two of the six are right, four are "
@@ -343,6 +387,11 @@ ROLLOUT = {
 }
 
 
+def shared_questions() -> dict[str, Question]:
+    """All that the notebooks ask, by number."""
+    return QUESTIONS | RACE_QUESTIONS | ROLLOUT
+
+
 class Prediction:
     """A question to commit to, before the numbers that answer it are looked at.
 
@@ -351,7 +400,8 @@ class Prediction:
     """
 
     def __init__(self, number: str, questions: dict[str, Question] | None = None):
-        questions = questions or QUESTIONS | RACE_QUESTIONS | ROLLOUT
+        self.remembered = questions is None
+        questions = questions or shared_questions()
         if number not in questions:
             raise ValueError(f"there is no question {number!r}; there are: {', '.join(questions)}")
         self.number, self.question = number, questions[number]
@@ -376,6 +426,8 @@ class Prediction:
             self.answer.value = "Choose first: a guess you commit to is worth ten you do not."
             return self.answer.value
         self.committed = self.options.index
+        if self.remembered:
+            remember(self.number)
         right, evidence = self.question.verdict()
         hit = self.committed == right
         head = "Yes." if hit else f"Not quite: {self.question.options[right]}."
@@ -400,5 +452,5 @@ class Prediction:
 
 
 def predict(number: str) -> Prediction:
-    """Question ``number``: 5.x of the lab, 6.x of the race, 8.x of judges, M1 and M2."""
+    """Question ``number``: 5.x of the lab, 6.x of the race, 7.x of the rollouts, 8.x of judges."""
     return Prediction(number)

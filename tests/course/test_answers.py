@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from grpo_mini.course import check
-from tests.course import answers_01_02, answers_03_04
+from tests.course import answers_01_02, answers_03_04, answers_open
 
-WRONG = answers_01_02.WRONG | answers_03_04.WRONG
-RIGHT = answers_01_02.RIGHT | answers_03_04.RIGHT
+WRONG = answers_01_02.WRONG | answers_03_04.WRONG | answers_open.WRONG
+RIGHT = answers_01_02.RIGHT | answers_03_04.RIGHT | answers_open.RIGHT
 ONLY_NUMBERS = re.compile(r"At |It gives |In the gradient|Its gradient is|The value is right")
 
 

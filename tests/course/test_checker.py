@@ -13,8 +13,9 @@ from math import comb
 import pytest
 import torch
 
-from grpo_mini.course import check, hint, progress, solution
+from grpo_mini.course import check, hint, predict, progress, solution
 from grpo_mini.course.checker import EXERCISES, NOTEBOOKS, find
+from grpo_mini.course.clinic import diagnose
 
 find("1.1")  # registers all
 NUMBERS = list(EXERCISES)
@@ -30,7 +31,7 @@ MISTAKES = [
 def own_progress(tmp_path, monkeypatch):
     monkeypatch.setenv("GRPO_MINI_PROGRESS", str(tmp_path / "progress.json"))
     monkeypatch.setenv("GRPO_MINI_MY_GRPO", str(tmp_path / "my_grpo.py"))
-    monkeypatch.setattr("grpo_mini.course.checker._solved", set())
+    monkeypatch.setattr("grpo_mini.course.memory._done", set())
     monkeypatch.setattr("grpo_mini.course.checker._hints_given", {})
 
 
@@ -260,9 +261,21 @@ def test_progress_is_remembered_in_a_file(tmp_path, monkeypatch):
     check("4.2", EXERCISES["4.2"].solution)
     check("4.3", EXERCISES["4.3"].mistakes[0].answer)
     assert json.loads((tmp_path / "progress.json").read_text(encoding="utf-8")) == ["4.2"]
-    monkeypatch.setattr("grpo_mini.course.checker._solved", set())  # a new kernel
+    monkeypatch.setattr("grpo_mini.course.memory._done", set())  # a new kernel
     card = progress()
     assert f"1 of {len(THERE)}" in card.title and "4.2 ✓" in " ".join(card.lines)
+
+
+def test_predictions_count_once_they_are_made_right_or_wrong():
+    assert ", 0 of " in progress().title and "predictions 0 of 9" in " ".join(progress().lines)
+    predict("5.A").commit()  # nothing chosen
+    assert ", 0 of " in progress().title
+    predict("5.A").commit(0)
+    predict("5.A").commit(1)
+    predict("5.B").commit(2)
+    assert ", 2 of " in progress().title and "predictions 2 of 9" in " ".join(progress().lines)
+    diagnose("A").commit(0)  # the clinic's suspects are not the notebooks' predictions
+    assert ", 2 of " in progress().title
 
 
 @pytest.mark.parametrize("content", ["", "{", "3", '["nonsense"]'])

@@ -19,3 +19,12 @@ def test_the_page_marks_what_only_one_of_them_has():
     assert "- " in page and "+ " in page
     assert "vf_coef" in page and page.count("<code>") == page.count("</code>")
     assert "compute_values" in show_diff().data and "compute_values" not in page
+    assert page.count("<details") == page.count(" open>") == 1
+
+
+def test_all_of_it_is_folded_by_method_but_for_its_heart():
+    page = show_diff().data
+    assert page.count("<details") == len(differing()) and page.count(" open>") == 2
+    values = page[page.index("<code>compute_values") :]
+    ppo = pieces("ppo.py")["compute_values"].splitlines()
+    assert f"(-{len(ppo)}, +0 lines)" in values[: values.index("</summary>")]

@@ -1,12 +1,24 @@
 """Cards, preflight, the toy example and live training, without a browser."""
 
+import signal
 import sys
+from unittest.mock import Mock
 
 import pytest
 import torch
 from matplotlib.figure import Figure
 
-from grpo_mini.course import TOY, Card, live, preflight, show, table, train_live
+from grpo_mini.course import (
+    TOY,
+    Card,
+    live,
+    preflight,
+    reached,
+    show,
+    table,
+    token_grid,
+    train_live,
+)
 from grpo_mini.course import cards as cards_module
 from grpo_mini.machine.threads import Threads
 from grpo_mini.models import load_policy
@@ -116,3 +128,38 @@ def test_live_training_redraws_and_returns_the_history(small_trainer, monkeypatc
     texts = [u.data for u in updates if isinstance(u.data, str)]
     assert "step 1 of 2" in texts[0] and "to go" in texts[0] and "step 2 of 2" in texts[-1]
     assert sum(isinstance(u.data, bytes) for u in updates) == 2
+
+
+def test_an_interrupted_live_training_says_what_was_not_reached(small_trainer, monkeypatch):
+    shown = []
+    monkeypatch.setattr(live, "display", lambda *content, **_: shown.append(content[0]) or Mock())
+    trainer = small_trainer()
+
+    def interrupt(row):
+        if row["step"] == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    train = trainer.train
+    monkeypatch.setattr(
+        trainer, "train",
+        lambda steps, on_step: train(steps, on_step=lambda row: (on_step(row), interrupt(row))),
+    )  # fmt: skip
+    history = train_live(trainer, 4)
+    assert [row["step"] for row in history] == [1, 2]
+    assert shown[-1].title == "Interrupted after 2 of 4 steps"
+    assert not reached(trainer, 4) and "after 2 of 4 steps" in shown[-1].title
+    train_live(trainer, 4)
+    assert reached(trainer, 4) and len(trainer.history) == 6
+
+
+def test_a_batch_of_tokens_shows_each_with_its_mask():
+    rows = [["a", "<end>", "<end>"], ["<b>", "c", "<end>"]]
+    masks = [[1, 1, 0], [1, 1, 1]]
+    page = token_grid(rows, masks, ["<end>"]).data
+    assert page.count("<tr>") == 2 and page.count("<td") == 6
+    assert page.count("<br>1</td>") == page.count("rgba(0,114,178,.25)") == 5
+    assert page.count("<br>0</td>") == page.count("opacity") == 1
+    assert page.count("currentColor") == 2  # the ends that are chosen, not the padding
+    assert "&lt;b&gt;" in page
+    with pytest.raises(ValueError):
+        token_grid(rows, masks[:1], [])

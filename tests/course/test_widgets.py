@@ -396,8 +396,8 @@ def test_the_bias_lab_says_what_the_group_cancels():
 
 # ---------------------------------------------------------------------------- predictions
 
-RIGHT = {"5.A": 1, "5.B": 1, "5.C": 0, "5.D": 0, "5.E": 2, "5.F": 1, "5.G": 2, "5.H": 1,
-         "8.A": 2, "8.B": 0, "8.C": 2}  # fmt: skip
+RIGHT = {"5.A": 1, "5.B": 2, "5.C": 1, "5.D": 2, "5.E": 1, "5.F": 2, "5.G": 0, "5.H": 1,
+         "5.I": 2, "8.A": 2, "8.B": 0, "8.C": 2}  # fmt: skip
 
 
 @pytest.mark.parametrize("number", predictions.QUESTIONS)

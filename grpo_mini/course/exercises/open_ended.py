@@ -1,4 +1,4 @@
-"""One exercise a notebook, 01 to 04, with many right answers and a judge."""
+"""One exercise a notebook, 01 to 05, with many right answers and a judge."""
 
 from functools import cache
 from itertools import product
@@ -12,6 +12,8 @@ from ...rollout import Rollout, sample
 from ...tasks import TASKS, chain_sum_reward
 from ..checker import Mistake, exercise
 from ..exact import ExactPolicy
+from ..widgets.enumeration import chances
+from ..widgets.enumeration import groups as binary_groups
 
 # ---------------------------------------------------------------------------- 1.6
 
@@ -317,5 +319,137 @@ exercise(
         "Thinking is what makes answers right here. A reward for it teaches being right by a "
         "detour.",
         "Pay for answering at once, for an even answer, for a certain digit.",
+    ),
+)
+
+# ---------------------------------------------------------------------------- 5.1
+
+GROUPS = {
+    "mixed": (1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
+    "graded": (0.2, 0.9, 0.4, 0.4, 0.0, 0.7, 0.9, 0.1),
+}
+SIZES = (4, 8)
+DIFFICULTIES = (0.05, 0.2, 0.5, 0.8, 0.95)
+EVEN = 1.05
+
+
+def fair_advantages(rewards):
+    spread = rewards.max() - rewards.min()
+    if spread == 0:
+        return torch.zeros_like(rewards)
+    return (rewards - rewards.mean()) / spread
+
+
+def ask_for_advantages(answer, inputs: dict) -> object:
+    """The advantages of several groups, and the weight that each difficulty gets."""
+    first = answer(*inputs.values())
+    if not isinstance(first, Tensor) or first.shape != inputs["rewards"].shape:
+        return first
+    found = {}
+    for name, values in GROUPS.items():
+        rewards = torch.tensor(values)
+        found[name] = answer(rewards)
+        found[f"{name} + 3"] = answer(rewards + 3)
+        found[f"{name} x 4"] = answer(rewards * 4)
+    found["silent"] = torch.stack([answer(torch.full((8,), r)) for r in (0.0, 0.25, 1.0)])
+    return found | {"weights": [weights(answer, size) for size in SIZES]}
+
+
+def weights(answer, size: int) -> list[float]:
+    """Expected pull on a prompt over the true gradient's, p (1 - p), for each difficulty."""
+    found = []
+    for p in DIFFICULTIES:
+        pull = 0.0
+        for rewards, chance in zip(binary_groups(size), chances(p, size), strict=True):
+            pull += chance * (answer(rewards.clone()) * (rewards - p)).mean().item()
+        found.append(pull / (p * (1 - p)))
+    return found
+
+
+NO_ADVANTAGES = "It has to return a tensor of the shape of `rewards`: an advantage a response."
+NOT_FINITE = (
+    "It gives an advantage that is not finite. What is divided by if all rewards are equal?"
+)
+SPEAKS_IN_SILENCE = "A group whose rewards are all equal has to get 0."
+NOTICES_CONSTANT = (
+    "It notices a constant: add 3 to all rewards of a group and its advantages change."
+)
+NOTICES_UNIT = (
+    "It notices the unit: pay four times as much for everything and its advantages change."
+)
+NOT_IN_ORDER = (
+    "A response with a higher reward gets a lower advantage than another; or the same, where one "
+    "is right and the other wrong."
+)
+UNEVEN = (
+    "It weighs prompts by their difficulty. Whoever divides by something that depends on how many "
+    "were right gives some prompts more than their own pull, p(1-p)."
+)
+
+
+def judge_advantages(found: object, rewards: Tensor) -> str | tuple[str, str] | None:
+    """Blind to a constant and to the unit, and even-handed."""
+    if not isinstance(found, dict):
+        return NO_ADVANTAGES
+    evenness = found.pop("weights")
+    if not all(a.isfinite().all() for a in found.values()):
+        return NOT_FINITE
+    if found["silent"].abs().max() > 1e-4:
+        return SPEAKS_IN_SILENCE
+    for name, values in GROUPS.items():
+        here = found[name]
+        for what, wrong in (("+ 3", NOTICES_CONSTANT), ("x 4", NOTICES_UNIT)):
+            there = found[f"{name} {what}"]
+            if (there - here).abs().max() > 0.02 * here.abs().max():
+                return wrong
+        above = torch.tensor(values).unsqueeze(1) > torch.tensor(values)
+        difference = here.unsqueeze(1) - here
+        if (difference[above] < -1e-6).any() or (
+            name == "mixed" and (difference[above] <= 0).any()
+        ):
+            return NOT_IN_ORDER
+    for size, even in zip(SIZES, evenness, strict=True):
+        if min(even) <= 0 or max(even) > EVEN * min(even):
+            shown = ", ".join(f"{w:.2f}" for w in even)
+            asked = ", ".join(f"{p:g}" for p in DIFFICULTIES)
+            return UNEVEN, f"With groups of {size} and p = {asked} the weights are {shown}."
+    return None
+
+
+exercise(
+    number="5.1",
+    title="blind to constant and unit, and fair to all prompts",
+    solution=fair_advantages,
+    cases=lambda: [{"rewards": torch.tensor([1.0, 0.0, 0.0, 0.0])}],
+    call=ask_for_advantages,
+    judge=judge_advantages,
+    mistakes=(
+        Mistake(lambda rewards: compute_relative_rewards(rewards, len(rewards))[0], UNEVEN),
+        Mistake(
+            lambda rewards: compute_relative_rewards(rewards, len(rewards), normalize=False)[0],
+            NOTICES_UNIT,
+        ),
+        Mistake(lambda rewards: rewards / rewards.max().clamp(min=1e-8), SPEAKS_IN_SILENCE),
+        Mistake(
+            lambda rewards: (rewards - 0.5).sign() * (rewards.max() > rewards.min()),
+            NOTICES_CONSTANT,
+        ),
+        Mistake(
+            lambda rewards: (rewards - rewards.mean()) / (rewards.max() - rewards.min()),
+            NOT_FINITE,
+        ),
+        Mistake(
+            lambda rewards: (rewards.mean() - rewards) / (rewards.max() - rewards.min() + 1e-8),
+            NOT_IN_ORDER,
+        ),
+        Mistake(lambda rewards: rewards.mean(), NO_ADVANTAGES),
+    ),
+    hints=(
+        "To be blind to a constant, subtract something that moves with the rewards. To be blind to "
+        "the unit, divide by something that grows with them, or look at their order only.",
+        "The std is not the same for one right of eight as for four right of eight. Which measure "
+        "of spread is the same for all groups of zeros and ones that are not silent?",
+        "The largest reward minus the smallest. Or count: how many of the others does a response "
+        "beat, minus how many beat it. And 0 for everybody if all rewards are equal.",
     ),
 )

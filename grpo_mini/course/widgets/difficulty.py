@@ -11,12 +11,14 @@ class Difficulty(Lab):
     """The weight that a prompt of difficulty p gets, with and without the std."""
 
     title = "Difficulty"
-    question = "Predict: does dividing by the std favour hard prompts when G is 2?"
+    question = (
+        "Predict: how much harder does a prompt pull because of the std, and how hard in all?"
+    )
     presets = {
         "pairs": {"group_size": 2},
         "large groups": {"group_size": 32},
         "a hard prompt": {"p": 0.02, "group_size": 16},
-        "times p(1-p)": {"times": True, "group_size": 16},
+        "its pull": {"p": 0.02, "group_size": 16, "times": True},
     }
 
     @staticmethod
@@ -24,7 +26,7 @@ class Difficulty(Lab):
         return {
             "group_size": slider("group size G", 8, 2, 32, 1),
             "p": slider("chance to solve p", 0.1, 0.02, 0.98, 0.02),
-            "times": flag("show weight x p(1-p)", False),
+            "times": flag("pull: weight x p(1-p)", False),
         }
 
     @staticmethod
@@ -42,6 +44,7 @@ class Difficulty(Lab):
             "times": state["times"],
             "here": weight(p, size, True),
             "middle": weight(0.5, size, True),
+            "pull": weight(p, size, True) * p * (1 - p) / (weight(0.5, size, True) / 4),
         }
 
     @staticmethod
@@ -58,9 +61,13 @@ class Difficulty(Lab):
 
     @staticmethod
     def sentence(numbers):
-        ratio = numbers["here"] / numbers["middle"]
+        if numbers["times"]:
+            what, ratio, plain = "pull", numbers["pull"], 4 * numbers["p"] * (1 - numbers["p"])
+            without = f"Without std it would be {plain:.2f} times"
+        else:
+            what, ratio = "weight", numbers["here"] / numbers["middle"]
+            without = "Without std the weight is the same for all"
         return (
             f"With std and G = {numbers['size']}, a prompt solved with p = {numbers['p']:.2f} has "
-            f"<b>{ratio:.2f}</b> times the weight of one with p = 0.50. Without std the weight is "
-            f"the same for all."
+            f"<b>{ratio:.2f}</b> times the {what} of one with p = 0.50. {without}."
         )

@@ -22,7 +22,7 @@ class GAEExplorer(Lab):
         "one step ahead": {"lam": 0.0},
         "critic knows nothing": {"lam": 0.0, "knowledge": 0.0},
         "critic errs": {"lam": 0.0, "error": 0.5},
-        "discounted": {"gamma": 0.8},
+        "discounted": {"gamma": 0.8, "lam": 1.0},
     }
 
     @staticmethod

@@ -58,8 +58,12 @@ class Length(Lab):
     @staticmethod
     def sentence(numbers):
         first, second = numbers["token"]["sequence"]
+        if first == second:
+            return "Responses of equal length: all tokens weigh the same, under each of the three."
+        longer = 1 if first > second else 0
         return (
-            f"With the mean per response a token of response 1 weighs <b>{first / second:.1f}</b> "
-            f"times as much as one of response 2. Under the other two all tokens weigh the same, "
-            f"so the long response counts for more."
+            f"With the mean per response a token of response {2 - longer} weighs "
+            f"<b>{max(first, second) / min(first, second):.1f}</b> times as much as one of "
+            f"response {longer + 1}. Under the other two all tokens weigh the same, so the longer "
+            f"response counts for more."
         )

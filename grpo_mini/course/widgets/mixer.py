@@ -10,6 +10,7 @@ from .looks import axes_of, signed_bars
 BASELINES = ("none", "batch mean", "group mean", "leave-one-out", "critic V")
 SCALES = ("none", "group std (ddof 1)", "group std (ddof 0)")
 MOST = 16
+START_VALUE = 0.5
 
 
 def advantages_of(rewards: torch.Tensor, neighbours: torch.Tensor, state: dict) -> torch.Tensor:
@@ -47,11 +48,17 @@ class AdvantageMixer(Lab):
 
     title = "Advantage mixer"
     question = (
-        "Predict: one response of four is right. Which advantage does it get, and the others?"
+        "Predict: a group has one right response. Does its advantage depend on the group's size?"
     )
     presets = {
         "all right": {f"r{i}": 1.0 for i in range(1, MOST + 1)},
         "one right": {f"r{i}": float(i == 1) for i in range(1, MOST + 1)},
+        "one of sixteen": {
+            "group_size": 16,
+            **{f"r{i}": float(i == 1) for i in range(1, MOST + 1)},
+        },
+        "two right": {f"r{i}": float(i <= 2) for i in range(1, MOST + 1)},
+        "one overpaid": {f"r{i}": float(i <= 2) + 2 * (i == 1) for i in range(1, MOST + 1)},
         "one wrong": {f"r{i}": float(i != 1) for i in range(1, MOST + 1)},
         "all wrong": {f"r{i}": 0.0 for i in range(1, MOST + 1)},
         "outlier": {f"r{i}": 3.0 if i == 1 else 0.1 * (i % 3) for i in range(1, MOST + 1)},
@@ -67,7 +74,7 @@ class AdvantageMixer(Lab):
             "baseline": choice("baseline", "group mean", BASELINES),
             "scale": choice("divide by", "group std (ddof 1)", SCALES),
             "batch": flag("standardise the batch", False),
-            "value": slider("critic V", 0.5, 0.0, 1.0, 0.05),
+            "value": slider("critic V", START_VALUE, 0.0, 1.0, 0.05),
             "relative_weight": slider("weight of relative", 1.0, 0.0, 2.0, 0.1),
             "baseline_weight": slider("weight of baseline", 0.0, 0.0, 1.0, 0.1),
         }
@@ -108,6 +115,7 @@ class AdvantageMixer(Lab):
             "ignores_shift": torch.allclose(shifted, advantages, atol=1e-4),
             "ignores_scale": torch.allclose(scaled, advantages, atol=1e-4),
             "silent": bool((rewards == rewards[0]).all()),
+            "idle": state["baseline"] != "critic V" and state["value"] != START_VALUE,
         }
 
     @staticmethod
@@ -125,6 +133,8 @@ class AdvantageMixer(Lab):
             f"their multiplication by 3: <b>{_said(numbers['ignores_scale'])}</b>",
         ]
         silent = " The group is silent: all rewards are equal." if numbers["silent"] else ""
+        if numbers["idle"]:
+            silent += " The critic's value counts only if it is chosen as the baseline."
         return (
             f"Response 1 has reward {reward:.2f}, the group's mean is {numbers['mean']:.2f}; its "
             f"advantage is <b>{first:.2f}</b>.{silent} The advantages notice {'; '.join(ignores)}."

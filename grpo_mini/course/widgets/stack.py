@@ -17,7 +17,7 @@ class NormalisationStack(Lab):
     title = "Normalisation stack"
     question = "Predict: more and more groups fall silent. What happens to the other advantages?"
     presets = {
-        "the document's way": {"std": True, "batch": True},
+        "group, then batch": {"std": True, "batch": True},
         "Dr. GRPO": {"std": False},
         "Lite PPO": {"std": False, "batch": True},
         "many silent": {"batch": True, "silent": 9},
@@ -81,7 +81,9 @@ class NormalisationStack(Lab):
                     )  # fmt: skip
         axes.axvline(0, color="0.3", linewidth=1)
         axes.set_yticks(range(len(COLOURS)), list(COLOURS))
-        axes.set(title="advantages (larger dot: more samples)", ylim=(-0.6, 4.1), xlim=(-4.5, 4.5))
+        axes.set(title="advantages (larger dot: more samples)", ylim=(-0.6, 4.1))
+        edge = 1.15 * max(3.0, *(abs(a) for row in numbers["advantages"] for a in row))
+        axes.set_xlim(-edge, edge)
 
     @staticmethod
     def sentence(numbers):
@@ -90,13 +92,20 @@ class NormalisationStack(Lab):
         if mean and std and batch:
             text += (
                 f" Standardising the batch multiplied each advantage by <b>{numbers['factor']:.2f}"
-                f"</b>; the divisor is the spread {numbers['std']:.2f}, which the silent groups "
-                f"make small. A hidden learning rate."
+                f"</b>, since the spread is {numbers['std']:.2f}. "
+            )
+            text += (
+                "The silent groups make it small: a hidden learning rate."
+                if share
+                else "No group is silent, so there is little left to divide by."
             )
         elif not mean:
             text += " Without the mean, easy prompts are praised for being easy."
         elif not std:
             text += " Without the std, medium prompts have the largest advantages in sum."
         else:
-            text += " The one right response of the hard prompt has the largest advantage."
+            text += (
+                " The rare outcome has the largest advantage: the hard prompt's one right response "
+                "and the easy prompt's one wrong."
+            )
         return text

@@ -1,0 +1,37 @@
+"""The card that shows how far a learner has come."""
+
+from collections.abc import Iterable
+
+from .cards import Card
+from .checker import EXERCISES, NOTEBOOKS
+from .memory import remembered
+from .predictions import shared_questions
+
+
+def progress() -> Card:
+    """What is done and what is left, notebook by notebook, of the notebooks that are there.
+
+    A prediction counts when it was committed to, right or wrong.
+    """
+    there = {str(int(path.name[:2])) for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")}
+
+    def of(numbers: Iterable[str], notebook: str = "") -> list[str]:
+        first = there if notebook == "" else {notebook}
+        return sorted(n for n in numbers if n.split(".")[0] in first)
+
+    done = remembered()
+    exercises, predictions = of(EXERCISES), of(shared_questions())
+    lines = []
+    for notebook in sorted(there, key=int):
+        marks = [f"{n} {'✓' if n in done else '○'}" for n in of(exercises, notebook)]
+        asked = of(predictions, notebook)
+        if asked:
+            marks.append(f"predictions {len(done & set(asked))} of {len(asked)}")
+        if marks:
+            lines.append(f"Notebook {int(notebook):02d}: {'  '.join(marks)}")
+    solved, predicted = len(done & set(exercises)), len(done & set(predictions))
+    title = f"{solved} of {len(exercises)} exercises solved"
+    if predictions:
+        title += f", {predicted} of {len(predictions)} predictions made"
+    all_done = (solved, predicted) == (len(exercises), len(predictions))
+    return Card("right" if all_done else "note", title, tuple(lines))
