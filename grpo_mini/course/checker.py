@@ -28,6 +28,7 @@ from .memory import remember
 from .mine import put
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+MOST_SHOWN = 300  # characters of a case's inputs in a card
 SECONDS = 5.0  # for all cases of an exercise together
 EXERCISES: dict[str, "Exercise"] = {}  # filled by `exercise`, which the package's start calls
 
@@ -61,6 +62,7 @@ class Exercise:
             case's arguments -> what is compared or judged.
         judge: for exercises with many right answers: the answer's result, as it was returned, and
             the case's arguments -> what is wrong, and what was seen, or None.
+        reached: with a judge, what a right answer's result has reached, in words.
     """
 
     number: str
@@ -75,6 +77,7 @@ class Exercise:
     seen: Callable[[object, dict], object] | None = None
     call: Callable[[Callable, dict], object] | None = None
     judge: Callable | None = None
+    reached: Callable[[object], str] | None = None
 
 
 def exercise(**parts) -> None:
@@ -311,6 +314,8 @@ def check(number: str | float, answer: Callable) -> Card:
     if because is None:
         remember(entry.number)
         agree = "The case agrees." if len(results) == 1 else f"All {len(results)} cases agree."
+        if entry.reached is not None:
+            agree = entry.reached(last.raw)
         return Card("right", title, (agree, *put(entry.number, answer, partial(is_right, entry))))
     return Card("wrong", title, tuple(filter(None, because)))
 
@@ -525,8 +530,8 @@ def _where(got, wanted, at: str = "At ", gives: str = "It gives ") -> str:
                 so_far = f"{', '.join(agree)} agree{'s' * (len(agree) == 1)}. " if agree else ""
                 part = f"`{name}`"
                 return so_far + _where(
-                    got[name], wanted[name], f"Then {part} parts: at " if agree else f"{part}: at ",
-                    f"Then {part} parts: it is " if agree else f"{part} is ",
+                    got[name], wanted[name], f"Then {part} differs: at " if agree else f"{part}: at ",
+                    f"Then {part} differs: it is " if agree else f"{part} is ",
                 )  # fmt: skip
             agree.append(f"`{name}`")
     if isinstance(wanted, list | tuple):
@@ -554,7 +559,14 @@ def _about(case: dict) -> str:
     """The inputs of a case, shortened; nothing if it has none."""
     if not _inputs(case):
         return ""
-    inputs = ", ".join(f"{name}={_short(value)}" for name, value in _inputs(case).items())
+    shown = {name: _short(value) for name, value in _inputs(case).items()}
+    if sum(map(len, shown.values())) > MOST_SHOWN:  # nobody reads that: shapes say enough
+        shown |= {
+            name: f"[{', '.join(map(str, value.shape))}]"
+            for name, value in _inputs(case).items()
+            if isinstance(value, Tensor)
+        }
+    inputs = ", ".join(f"{name}={text}" for name, text in shown.items())
     why = f" ({case['why']})" if "why" in case else ""
     return f"Seen with `{inputs}`{why}."
 

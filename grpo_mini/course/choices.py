@@ -52,8 +52,8 @@ def choices() -> list[dict]:
                 "choice": name,
                 "notices a constant": "no" if shown["ignores_shift"] else "yes",
                 "notices the unit": "no" if shown["ignores_scale"] else "yes",
-                f"pull, p = {HARD}": hard,
-                f"pull, p = {MEDIUM}": medium,
+                f"pull, p = {HARD}": round(hard, 5),
+                f"pull, p = {MEDIUM}": round(medium, 5),
                 "changes": changed(hard, medium),
             }
         )

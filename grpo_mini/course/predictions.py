@@ -119,21 +119,23 @@ def _larger_groups() -> tuple[int, str]:
 
 
 def _hard_pull() -> tuple[int, str]:
-    found = numbers(Difficulty, **Difficulty.presets["its pull"])
-    pull = found["pull"]
-    return nearest(pull, (1 / 7, 1.0, 2.0)), (
-        f"Its weight is {found['here'] / found['middle']:.2f} times that of the medium one, its "
-        f"pull {pull:.2f} times."
+    pairs, many = (
+        numbers(Difficulty, **Difficulty.presets["its pull"] | {"group_size": size})
+        for size in (2, 32)
+    )
+    return nearest(many["pull"], (1 / 13, 1 / 5, 1.0)), (
+        f"Its pull is {pairs['pull']:.2f} times that of the medium one in pairs and "
+        f"{many['pull']:.2f} times in groups of 32; its weight {many['here'] / many['middle']:.2f} "
+        f"times."
     )
 
 
 def _anothers_length() -> tuple[int, str]:
     before, after = (numbers(Length, second=tokens)["token"] for tokens in (20, 40))
     weights = {mode: (before[mode][0], after[mode][0]) for mode in before}
-    less = [i for i, (old, new) in enumerate(weights.values()) if new < 0.99 * old]
     told = ", ".join(f"{mode} {old:.4f} and {new:.4f}" for mode, (old, new) in weights.items())
-    # One of the three, or the question is put wrongly.
-    return less[0] if len(less) == 1 else -1, f"Before and after: {told}."
+    old, new = weights["token"]
+    return nearest(new / old, (1.0, 0.58, 0.5)), f"Before and after: {told}."
 
 
 def _discounted() -> tuple[int, str]:
@@ -194,8 +196,8 @@ def _length_bonus() -> tuple[int, str]:
 
 QUESTIONS = {
     "5.A": Question(
-        "Advantages are divided by the group's std. The only right response of four gets 1.5. The "
-        "only right response of sixteen gets about …",
+        "Advantages are divided by the group's std (divisor G - 1). The only right response of "
+        "four gets 1.5. The only right response of sixteen gets about …",
         ("1.5", "3.75", "6"),
         _one_of_sixteen,
         "The rarer the success, the larger its advantage, and the more samples there are, the "
@@ -210,9 +212,9 @@ QUESTIONS = {
         "error in everybody's baseline.",
     ),
     "5.C": Question(
-        "All four responses are right; the group is silent. Now half of the baseline is mixed back "
-        "in (weight of baseline 0.5). Each of them gets …",
-        ("0, a silent group stays silent", "0.5", "1"),
+        "Group mean and std, and half of the baseline mixed back in (weight of baseline 0.5). All "
+        "four responses are right. Each of them gets …",
+        ("0, the group is silent", "0.5", "1"),
         _mixed_baseline,
         "Half of the group's mean of 1 comes on top of a relative reward of 0. So the mix is not "
         "just a shrunken baseline: solved questions go on pulling.",
@@ -227,8 +229,8 @@ QUESTIONS = {
     ),
     "5.E": Question(
         "Group std, then all advantages of the batch standardised. At first no group is silent; "
-        "late in training nine of twelve are. The advantages of the other three are now multiplied "
-        "by about …",
+        "late in training nine of twelve are. Against the beginning the batch's std makes the "
+        "advantages of the other three larger by a factor of about …",
         ("1, they have the group's std already", "2", "4, three quarters are zeros"),
         _nine_of_twelve,
         "With three quarters of zeros the variance is a quarter and the spread a half. So the step "
@@ -243,20 +245,24 @@ QUESTIONS = {
         "a quieter baseline, and more samples for each of the prompts that speak.",
     ),
     "5.G": Question(
-        "Group std, groups of 16. The gradient of a question pulls with its weight times p(1-p). "
-        "Against a medium question (p = 0.5), one solved one time in fifty pulls about …",
-        ("a seventh as much", "as much", "twice as much"),
+        "Group std, in pairs: a question solved one time in fifty pulls a thirteenth as hard as a "
+        "medium one (p = 0.5). The std favours hard questions more, the larger the group. In "
+        "groups of 32 the hard one pulls …",
+        ("still about a thirteenth as hard", "about a fifth as hard", "about as hard"),
         _hard_pull,
-        "The std does raise its weight, to nearly twice that of a medium one. But p(1-p) is "
-        "thirteen times smaller: rarely is there a right answer to learn from.",
+        "The std more than doubles its weight. But the pull is the weight times p(1-p), and that "
+        "is thirteen times smaller: rarely is there a right answer to learn from. However large "
+        "the group, the most that is left of it is the root, 0.28.",
     ),
     "5.H": Question(
-        "Your response has 8 tokens and does not change. Another response of the batch grows from "
-        "20 tokens to 40. Under which aggregation does a token of *yours* now weigh less?",
-        ("sequence", "token", "constant"),
+        "One mean over all tokens of the batch (token). Your response has 8 tokens and does not "
+        "change; the only other one grows from 20 tokens to 40. The weight of each token of yours "
+        "…",
+        ("stays as it is", "falls to about 0.6 of it", "falls to half"),
         _anothers_length,
-        "Under token all tokens share one weight, so everybody's length is in it. Which tokens "
-        "count is fair; how long the step is depends on the company.",
+        "All tokens share one weight, one over their number: 28 before, 48 after. Under the other "
+        "two your tokens notice nothing. Which tokens count is fair under token; how long the step "
+        "is depends on the company.",
     ),
     "5.I": Question(
         "A right response of 8 tokens, reward 1 at its end. The critic knows the chance of success "

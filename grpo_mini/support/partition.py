@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy
+
 # A forward and backward pass takes so many tokens' time before its first token, by kind of device.
 # A GPU's pass is its launches: `make gpu-check` measures the figure.
 PASS_COST = {"cpu": 256, "cuda": 8192, "mps": 2048}
@@ -31,23 +33,26 @@ def cheapest_parts(
         The indices of each part's rows, in order.
     """
     rank = {prompt: i for i, prompt in enumerate(sorted(set(prompts)))}
-    ranks, sizes = [rank[prompt] for prompt in prompts], list(map(len, prompts))
-    order = sorted(range(len(lengths)), key=lambda row: (lengths[row], ranks[row]))
+    order = sorted(range(len(lengths)), key=lambda row: (lengths[row], rank[prompts[row]]))
+    sizes = numpy.array([len(prompts[row]) for row in order])
+    # Where each row's prompt comes next: read backwards, it is new if that is past the part's end.
+    following, seen = numpy.full(len(order), len(order)), {}
+    for place in reversed(range(len(order))):
+        following[place] = seen.get(prompts[order[place]], len(order))
+        seen[prompts[order[place]]] = place
     # For the first n rows: how many tokens in all, and where their last part begins.
-    cheapest = [(0, 0)]
+    cheapest, begins = numpy.zeros(len(order) + 1, dtype=int), [0]
     for end in range(1, len(order) + 1):
-        choices, read, widest = [], set(), 0
-        for begin in reversed(range(end)):
-            read.add(ranks[order[begin]])  # once for all its samples
-            widest = max(widest, sizes[order[begin]])
-            tokens = (end - begin) * lengths[order[end - 1]] + len(read) * widest
-            if tokens > max_tokens and choices:
-                break
-            choices.append((cheapest[begin][0] + tokens + a_pass, begin))
-        cheapest.append(min(choices))
+        read = numpy.cumsum(following[:end][::-1] >= end)  # once for all its samples
+        widest = numpy.maximum.accumulate(sizes[:end][::-1])
+        tokens = (numpy.arange(1, end + 1) * lengths[order[end - 1]] + read * widest)[::-1]
+        first = min(numpy.searchsorted(-tokens, -max_tokens), end - 1)  # tokens fall with begin
+        costs = cheapest[first:end] + tokens[first:] + a_pass
+        begins.append(first + int(costs.argmin()))
+        cheapest[end] = costs.min()
     parts, end = [], len(order)
     while end:
-        begin = cheapest[end][1]
+        begin = begins[end]
         parts.insert(0, sorted(order[begin:end]))
         end = begin
     return parts

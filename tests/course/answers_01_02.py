@@ -486,6 +486,14 @@ def f(log_probs, mask):
         "in bits": "lambda log_probs, mask: (log_probs * mask).sum(dim=1) / math.log(2)",
     },
     "1.4": {
+        "match, any thought": r"""
+def reward(text, answer):
+    m = re.match(r"(<think>.*</think>)?<answer>(\d+)</answer>", text)
+    return 1.0 if m and m.group(2) == answer else 0.0""",
+        "match, any thought of any lines": r"""
+def reward(text, answer):
+    m = re.match(r"(?:<think>.*?</think>)?<answer>([0-9]+)</answer>", text, re.DOTALL)
+    return float(bool(m) and m[1] == answer)""",
         "anywhere": "lambda text, answer: float(answer in text)",
         "with tags anywhere": (
             "lambda text, answer: 1.0 if f'<answer>{answer}</answer>' in text else 0.0"

@@ -1,6 +1,73 @@
-"""Answers to the open exercises as learners give them: wrong ones, unusual right ones."""
+"""Answers to the open exercises and to the steps as learners give them: wrong, unusual right."""
+
+_PPO = """
+def ppo_step(policy, critic, optimizer, rewards, old_log_probs, ref_log_probs, mask,
+             gamma, lam, clip, kl_coef, vf_coef, updates):
+    with torch.no_grad():
+        V = critic()
+    r = {zeros}
+    r[torch.arange(len(rewards)), {last}] = rewards
+    A = my.gae(r, V, mask, gamma, lam)
+    returns = A + V
+    A = standardize(A, mask)
+    out = {{"advantages": A, "returns": returns}}
+    {before}
+    for k in range(1, updates + 1):
+        {inside}
+        pl, kl, vl = {means}
+        loss = pl + kl_coef * kl + vf_coef * vl
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        out[k] = {{"policy_loss": {shown[0]}, "kl": {shown[1]}, "value_loss": {shown[2]},
+                  "loss": {shown[3]}}}
+    return out
+"""
+_SURROGATE = "my.clipped_surrogate(lp, old_log_probs, A, clip)"
+_K3 = "my.kl_estimators(lp, ref_log_probs)[2]"
+_ERROR = "(critic() - returns).square()"
+
+
+def _masked(text: str) -> str:
+    return f"({text} * mask).sum() / mask.sum()"
+
+
+_MEANS = ", ".join(map(_masked, (_SURROGATE, _K3, _ERROR)))
+
+
+def _ppo(
+    zeros="torch.zeros_like(V)",
+    last="mask.sum(1) - 1",
+    before="pass",
+    inside="lp = policy()",
+    means=_MEANS,
+    shown=("pl", "kl", "vl", "loss"),
+) -> str:
+    """The step of 3.6, changed in some places."""
+    return _PPO.format(
+        zeros=zeros, last=last, before=before, inside=inside, means=means, shown=shown
+    )
+
 
 WRONG: dict[str, dict[str, str]] = {
+    "3.6": {
+        "zeros like the mask": _ppo(zeros="torch.zeros_like(mask)"),
+        "one token too late": _ppo(last="mask.sum(1).clamp(max=mask.shape[1] - 1)"),
+        "log-probs once": _ppo(before="lp = policy()", inside="pass"),
+        "no mask at all": _ppo(means=f"{_SURROGATE}.mean(), {_K3}.mean(), {_ERROR}.mean()"),
+        "no mask in the value loss": _ppo(
+            means=f"{_masked(_SURROGATE)}, {_masked(_K3)}, {_ERROR}.mean()"
+        ),
+        "no mask in the KL": _ppo(means=f"{_masked(_SURROGATE)}, {_K3}.mean(), {_masked(_ERROR)}"),
+        "no mask in the surrogate": _ppo(
+            means=f"{_SURROGATE}.mean(), {_masked(_K3)}, {_masked(_ERROR)}"
+        ),
+        "k1": _ppo(means=_MEANS.replace("[2]", "[0]")),
+        "half the error": _ppo(
+            means=f"{_masked(_SURROGATE)}, {_masked(_K3)}, {_masked(_ERROR)} / 2"
+        ),
+        "other names": _ppo().replace('"value_loss"', '"v_loss"'),
+    },
     "1.6": {
         "ten numbers": 'lambda: " ".join(str(n) for n in range(10, 20))',
         "one after the other": 'lambda: "".join(str(n) for n in range(10, 100))',
@@ -100,6 +167,18 @@ def fair_advantages(rewards):
 }
 
 RIGHT: dict[str, dict[str, str]] = {
+    "3.6": {
+        "tensors, values on padding left as they are": _ppo(),
+        "plain numbers": _ppo(shown=("pl.item()", "kl.item()", "vl.item()", "loss.item()")),
+        "real tokens picked out": _ppo(
+            before="real = mask.bool()",
+            means=f"{_SURROGATE}[real].mean(), {_K3}[real].mean(), {_ERROR}[real].mean()",
+        ),
+        "rewards by a comparison": _ppo(
+            zeros="torch.where(mask.cumsum(1) * mask == mask.sum(1)[:, None], rewards[:, None], 0)",
+            last="mask.sum(1) - 1",
+        ),
+    },
     "1.6": {
         "pairs once": """
 def cheat():

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from grpo_mini.advantages import standardize
 from grpo_mini.course import check
+from grpo_mini.course.mine import pieces
 from tests.course import answers_01_02, answers_03_04, answers_open
 
 WRONG = answers_01_02.WRONG | answers_03_04.WRONG | answers_open.WRONG
@@ -25,6 +27,7 @@ def own_files(tmp_path, monkeypatch):
 def made(source: str):
     """The function that a learner's source defines."""
     names = {"torch": torch, "re": re, "math": math, "np": np, "comb": comb}
+    names |= {"my": pieces, "standardize": standardize}  # for the steps
     source = source.strip()
     if source.startswith("lambda"):
         return eval(source, names)

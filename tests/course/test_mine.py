@@ -353,4 +353,33 @@ def test_a_step_that_parts_late_is_told_where():
 
     card = check("4.6", with_another_k3)
     assert "`advantages`, `policy_loss of update 1`" in card.lines[0]
-    assert "Then `kl of update 2` parts: it is" in card.lines[0]
+    assert "Then `kl of update 2` differs: it is" in card.lines[0]
+
+
+def test_an_attribute_is_not_taken_for_a_name_of_the_notebook(path):
+    """The notebook has a tensor ``mean``; the answer only says ``rewards.mean()``."""
+    notebook = {"__name__": "__main__", "torch": torch, "mean": torch.ones(2), "exp": 3}
+    source = "def f(lp, old, A, clip):\n    rho = (lp - old).exp()\n    return -torch.min(rho * A, "
+    card = check("3.2", typed(source + "rho.clamp(1 - clip, 1 + clip) * A)", "f", notebook))
+    assert "went into" in card.lines[-1]
+    assert "exp = 3" not in path.read_text(encoding="utf-8")
+    source = inspect.getsource(EXERCISES["4.5"].solution)
+    assert ".mean(" in source or ".sum(" in source
+    notebook |= {"sum": torch.ones(2), "exp": torch.ones(2), "aggregate": 3, "min": min}
+    answer = """
+def f(log_probs, old_log_probs, advantages, mask, clip):
+    rho, A = (log_probs - old_log_probs).exp(), advantages.unsqueeze(1)
+    per_token = -torch.minimum(rho * A, rho.clamp(1 - clip, 1 + clip) * A) * mask
+    return (per_token.sum(1) / mask.sum(1)).mean()
+"""
+    card = check("4.5", typed(answer, "f", notebook))
+    assert card.status == "right" and "went into" in card.lines[-1], card
+
+
+def test_a_default_that_is_a_name_of_the_notebook_goes_along(path):
+    notebook = {"__name__": "__main__", "torch": torch, "NARROW": 1.0}
+    source = "def f(lp, old, A, clip, scale=NARROW):\n    rho = (lp - old).exp()\n"
+    source += "    return -scale * torch.min(rho * A, rho.clamp(1 - clip, 1 + clip) * A)"
+    assert "went into" in check("3.2", typed(source, "f", notebook)).lines[-1]
+    assert "NARROW = 1.0" in path.read_text(encoding="utf-8")
+    assert my_grpo().whose("clipped_surrogate").endswith("yours.")

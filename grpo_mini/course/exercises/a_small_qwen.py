@@ -67,7 +67,7 @@ exercise(
         ),
         Mistake(
             lambda logits, tokens, temperature: -token_log_probs(logits, tokens, temperature),
-            "The sign is turned round. The log of a probability is at most 0; cross-entropy is "
+            "The sign is reversed. The log of a probability is at most 0; cross-entropy is "
             "minus the log-prob.",
         ),
         Mistake(
@@ -649,7 +649,7 @@ exercise(
         ),
         Mistake(
             lambda log_probs, mask: -(log_probs * mask).sum(dim=1),
-            "The sign is turned round. The log-prob of a response is at most 0; minus it is the "
+            "The sign is reversed. The log-prob of a response is at most 0; minus it is the "
             "loss of supervised training.",
         ),
         Mistake(
@@ -947,7 +947,7 @@ exercise(
         ),
         Mistake(
             lambda n, c, k: comb(n - c, k) / comb(n, k) - 1,
-            "The sign is turned round: 1 minus the chance that all are wrong.",
+            "The sign is reversed: 1 minus the chance that all are wrong.",
         ),
         Mistake(
             lambda n, c, k: 1 - comb(n, c) / comb(n, k),
@@ -1084,6 +1084,13 @@ def _fits(form: str, flags: int = 0):
     )
 
 
+def _begins(form: str, flags: int = 0):
+    """A verifier: the text begins with the form."""
+    return lambda text, answer: float(
+        re.match(form.replace("ANSWER", answer), text, flags) is not None
+    )
+
+
 def _given(good, form: str = r"(?:<think>[^<>]*</think>)?<answer>([0-9]+)</answer>"):
     """A verifier: the whole text has the form, and its answer is ``good(given, right)``."""
 
@@ -1204,6 +1211,18 @@ exercise(
             ),
             "Anything may follow the answer: `re.match` looks at the beginning of the text only. "
             "`re.fullmatch` wants all of it.",
+        ),
+        Mistake(
+            _begins(r"(<think>.*</think>)?<answer>ANSWER</answer>"),
+            "Two things. `re.match` looks at the beginning of the text only, so anything may "
+            "follow the answer: `re.fullmatch` wants all of it. And `.` stops at a line break, "
+            "so a thought of two lines is refused, and takes tags: `[^<>]*` does neither.",
+        ),
+        Mistake(
+            _begins(r"(<think>.*</think>)?<answer>ANSWER</answer>", re.DOTALL),
+            "Two things. `re.match` looks at the beginning of the text only, so anything may "
+            "follow the answer: `re.fullmatch` wants all of it. And with DOTALL `.` takes "
+            "tags as well, so answers inside the thought pay: `[^<>]*` keeps them out.",
         ),
         Mistake(
             _fits(r"(<think>[^<>]*</think>)?<answer>ANSWER</answer>\n?"),

@@ -234,7 +234,7 @@ exercise(
         ),
         *_both(
             lambda groups: -_standard(groups),
-            "The sign is turned round: reward minus mean.",
+            "The sign is reversed: reward minus mean.",
         ),
         Mistake(
             _compared(
@@ -339,7 +339,7 @@ exercise(
         ),
         Mistake(
             _plain(lambda groups: _others(groups) - groups),
-            "The sign is turned round: reward minus baseline.",
+            "The sign is reversed: reward minus baseline.",
         ),
         Mistake(_plain(_others), "This is the baseline. Subtract it from the reward."),
         Mistake(
@@ -902,7 +902,7 @@ exercise(
         *mistaken_surrogates(_each_token),
         Mistake(
             _averaged(lambda x, mask: -aggregate(x, mask)),
-            "The sign is turned round: this is the objective. The loss is minus it.",
+            "The sign is reversed: this is the objective. The loss is minus it.",
         ),
         Mistake(
             _each_token(

@@ -405,12 +405,12 @@ exercise(
         ),
         Mistake(
             lambda log_probs, ref_log_probs: kl_penalty(-log_probs, -ref_log_probs, "k3"),
-            "The difference is turned round: d is log ref minus log pi, because the samples come "
+            "The difference is reversed: d is log ref minus log pi, because the samples come "
             "from pi.",
         ),
         Mistake(
             lambda log_probs, ref_log_probs: -kl_penalty(log_probs, ref_log_probs, "k3"),
-            "The sign is turned round: this rewards the policy for running away.",
+            "The sign is reversed: this rewards the policy for running away.",
         ),
     ),
     hints=(

@@ -58,6 +58,7 @@ exercise(
     solution=cheat,
     cases=lambda: [{}],
     judge=judge_cheat,
+    reached=lambda text: f"It is paid for all 90 answers, with {len(text)} characters.",
     mistakes=(
         Mistake(lambda: " ".join(TWO_DIGITS), TOO_LONG),
         Mistake(lambda: "1234567890" * 12, NOT_PAID),
@@ -129,17 +130,24 @@ def judge_baselines(found: object, rewards: Tensor, group_size: int) -> str | tu
     """Unbiased, and quieter than leave-one-out."""
     if not isinstance(found, list):
         return NO_BASELINES
-    worst = 0.0
-    for (mean, noise), (policy, pays) in zip(found, bandits(), strict=True):
+    for (mean, _), (policy, pays) in zip(found, bandits(), strict=True):
         exact = policy.gradient(pays)
         if (mean - exact).norm() > 1e-4 * exact.norm():
             return BIASED
-        usual = moments(policy, pays, group_size, lambda r, size: r - leave_one_out(r, size))[1]
-        worst = max(worst, noise / usual)
+    worst = max(against_leave_one_out(found))
     if worst > ENOUGH:
         seen = f"{worst:.3f} times its variance on one of two policies; wanted is {ENOUGH} on both"
         return NOT_QUIETER, f"It has {seen}."
     return None
+
+
+def against_leave_one_out(found: list[tuple[Tensor, float]], group_size: int = 4) -> list[float]:
+    """The variance on each policy, over that of leave-one-out."""
+    usual = (
+        moments(policy, pays, group_size, lambda r, size: r - leave_one_out(r, size))[1]
+        for policy, pays in bandits()
+    )
+    return [noise / other for (_, noise), other in zip(found, usual, strict=True)]
 
 
 exercise(
@@ -149,6 +157,11 @@ exercise(
     cases=lambda: [{"rewards": torch.tensor([1.0, 0.0, 0.0, 0.0]), "group_size": 4}],
     call=ask_for_moments,
     judge=judge_baselines,
+    reached=lambda found: (
+        "It is unbiased, and its variance on the two policies is "
+        + " and ".join(f"{ratio:.3f}" for ratio in against_leave_one_out(found))
+        + " times that of leave-one-out."
+    ),
     mistakes=(
         Mistake(
             lambda rewards, group_size: (rewards.sum() - rewards) / (len(rewards) - 1), NOT_QUIETER
@@ -228,14 +241,19 @@ def judge_values(values: object, question: str, text: str) -> str | tuple[str, s
         return NO_NUMBER
     if not (values.min() >= -0.05 and values.max() <= 1.05):
         return NO_VALUE
-    _, _, returns = states()
-    share = (1 - (returns - values).var() / returns.var()).item()
+    share = explained(values)
     if share < KNOWN:
         return EXPLAINS_LITTLE, (
             f"Of the returns' variance over the tokens of 96 responses before training it explains "
             f"{share:.2f}; wanted is {KNOWN}."
         )
     return None
+
+
+def explained(values: Tensor) -> float:
+    """Share of the returns' variance over the tokens of 96 responses."""
+    _, _, returns = states()
+    return (1 - (returns - values).var() / returns.var()).item()
 
 
 exercise(
@@ -245,13 +263,14 @@ exercise(
     cases=lambda: [{"question": "17+25+38=", "text": "<think>"}],
     call=ask_for_values,
     judge=judge_values,
+    reached=lambda values: f"It explains {explained(values):.2f} of the returns' variance.",
     mistakes=(
         Mistake(lambda question, text: float("<answer>" in text), EXPLAINS_LITTLE),
         Mistake(lambda question, text: float(len(text)), NO_VALUE),
         Mistake(lambda question, text: text, NO_NUMBER),
     ),
     hints=(
-        "The largest difference there is was measured in notebook 00: which responses are right?",
+        "Some responses think first and some do not. Which of the two are right more often?",
         "`text` is what has been written so far. Its first token tells most.",
         'High if the text begins with "<think>", low if it begins with "<answer>", in between '
         "while it is empty.",
@@ -290,15 +309,26 @@ def judge_rewards(rewards: object, text: str) -> str | tuple[str, str] | None:
         return NO_NUMBER
     if not rewards.isfinite().all():
         return "Some rewards are not finite."
-    _, right, *_ = sampled(24, 8)
-    mine, usual = (compute_relative_rewards(paid, 8)[0] for paid in (rewards, right))
-    silent = (mine.view(-1, 8).abs().amax(dim=1) == 0).sum().item()
+    silent, alike = lesson_of(rewards)
     if silent > 12:
         return SILENT, f"It is silent in {silent} of 24 groups."
-    alike = torch.corrcoef(torch.stack([mine, usual]))[0, 1].item()
     if alike > 0.1:
         return THE_SAME_LESSON, f"Their correlation is {alike:.2f}; wanted is at most 0.1."
     return None
+
+
+def lesson_of(rewards: Tensor) -> tuple[int, float]:
+    """How many of 24 groups are silent, and the correlation with the verifier's advantages."""
+    _, right, *_ = sampled(24, 8)
+    mine, usual = (compute_relative_rewards(paid, 8)[0] for paid in (rewards, right))
+    silent = (mine.view(-1, 8).abs().amax(dim=1) == 0).sum().item()
+    return int(silent), torch.corrcoef(torch.stack([mine, usual]))[0, 1].item()
+
+
+def said_of_rewards(rewards: Tensor) -> str:
+    """What a right answer teaches, in words."""
+    silent, alike = lesson_of(rewards)
+    return f"It speaks in {24 - silent} of 24 groups, {alike:.2f} correlated with the verifier."
 
 
 exercise(
@@ -308,6 +338,7 @@ exercise(
     cases=lambda: [{"text": "<answer>80</answer>"}],
     call=ask_for_rewards,
     judge=judge_rewards,
+    reached=said_of_rewards,
     mistakes=(
         Mistake(lambda text: float("<think>" in text), THE_SAME_LESSON),
         Mistake(lambda text: 1.0, SILENT),
@@ -382,8 +413,8 @@ NOT_IN_ORDER = (
     "is right and the other wrong."
 )
 UNEVEN = (
-    "It weighs prompts by their difficulty. Whoever divides by something that depends on how many "
-    "were right gives some prompts more than their own pull, p(1-p)."
+    "It weighs prompts by their difficulty. Whoever subtracts something else than the mean, or "
+    "divides by what depends on how many were right, gives some prompts more than their own pull."
 )
 
 

@@ -53,7 +53,7 @@ exercise(
         ),
         Mistake(
             lambda probs, rewards: -exact_gradient(probs, rewards),
-            "The sign is turned round: this goes downhill.",
+            "The sign is reversed: this goes downhill.",
         ),
         Mistake(
             lambda probs, rewards: rewards.clone(),
@@ -251,7 +251,7 @@ exercise(
     mistakes=(
         Mistake(
             lambda log_probs, advantages: (advantages * log_probs).mean(),
-            "The sign is turned round. An optimiser goes downhill, so the loss is minus what "
+            "The sign is reversed. An optimiser goes downhill, so the loss is minus what "
             "should grow.",
         ),
         Mistake(
@@ -260,7 +260,7 @@ exercise(
         ),
         Mistake(
             lambda log_probs, advantages: (advantages * log_probs).sum(),
-            "The sign is turned round, and this is the sum. An optimiser goes downhill, and with "
+            "The sign is reversed, and this is the sum. An optimiser goes downhill, and with "
             "the mean the step size does not depend on the batch size.",
         ),
         Mistake(
@@ -279,7 +279,7 @@ exercise(
         ),
         Mistake(
             lambda log_probs, advantages: (advantages * log_probs.exp()).mean(),
-            "These are probabilities, and the sign is turned round. The loss is minus the mean of "
+            "These are probabilities, and the sign is reversed. The loss is minus the mean of "
             "advantage times *log*-prob.",
         ),
         Mistake(
@@ -592,7 +592,7 @@ exercise(
         ),
         Mistake(
             lambda probs, rewards: -best_baseline(probs, rewards),
-            "The sign is turned round. The baseline is subtracted from the reward, so it has to "
+            "The sign is reversed. The baseline is subtracted from the reward, so it has to "
             "be like the rewards.",
         ),
         Mistake(

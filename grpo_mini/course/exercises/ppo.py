@@ -156,7 +156,7 @@ exercise(
         ),
         Mistake(
             lambda r, v, m, gamma, lam: -gae(r, v, m, gamma, lam),
-            "The sign is turned round: an advantage is what came out minus what was expected.",
+            "The sign is reversed: an advantage is what came out minus what was expected.",
         ),
         Mistake(
             lambda r, v, m, gamma, lam: _summed(
@@ -332,7 +332,7 @@ exercise(
         ),
         Mistake(
             _of_the_ratio(lambda r, A, clip: -clipped(r, A, clip)),
-            "The sign is turned round: this is the objective. The loss is minus it.",
+            "The sign is reversed: this is the objective. The loss is minus it.",
         ),
         Mistake(
             _of_the_ratio(clipped, lambda new, old: new.exp() - old.exp()),
@@ -715,7 +715,7 @@ exercise(
         ),
         Mistake(
             _differentiated(lambda lp, f: -(lp.exp().detach() * f(lp)).sum()),
-            "The sign is turned round: the gradient of the penalty, not of minus the penalty.",
+            "The sign is reversed: the gradient of the penalty, not of minus the penalty.",
         ),
         Mistake(
             _weighted_afterwards,
@@ -945,7 +945,7 @@ exercise(
         ),
         Mistake(
             lambda returns, values: -explained_variance(returns, values),
-            "The sign is turned round: 1 is a perfect critic.",
+            "The sign is reversed: 1 is a perfect critic.",
         ),
         Mistake(
             lambda returns, values: 100 * explained_variance(returns, values),

@@ -179,7 +179,7 @@ exercise(
         ),
         Mistake(
             lambda first, second, t: _of(_runs(second, first), t),
-            "The sign is turned round: first minus second.",
+            "The sign is reversed: first minus second.",
         ),
         Mistake(
             lambda first, second, t: _of(first[:, -1] - second[:, -1], t),

@@ -33,7 +33,7 @@ exercise(
         ),
         Mistake(
             lambda chosen, rejected: -logsigmoid(rejected - chosen).mean(),
-            "The difference is turned round: this teaches the model to prefer what was rejected.",
+            "The difference is reversed: this teaches the model to prefer what was rejected.",
         ),
         Mistake(
             lambda chosen, rejected: logsigmoid(chosen - rejected).mean(),
@@ -220,7 +220,7 @@ exercise(
             lambda rewards, lengths: (
                 rewards + _slope(rewards, lengths) * (lengths - lengths.mean())
             ),
-            "The sign is turned round: the length now counts twice.",
+            "The sign is reversed: the length now counts twice.",
         ),
         Mistake(
             lambda rewards, lengths: rewards / lengths,

@@ -49,7 +49,7 @@ def toy(rewards: list[float], lengths: list[int], seed: int, with_critic: bool =
     others = [ToyPolicy(logits + 0.7 * torch.randn(*size, 4, generator=generator), tokens)
               for _ in range(2)]  # fmt: skip
     old, ref = (other().detach() for other in others)
-    mask = (torch.arange(size[1]) < torch.tensor(lengths).unsqueeze(1)).float()
+    mask = (torch.arange(size[1]) < torch.tensor(lengths).unsqueeze(1)).long()  # as rollouts have
     models = {"policy": policy}
     if with_critic:
         noise = torch.rand(size, generator=generator)
@@ -170,14 +170,20 @@ def faulty_ppo(fault: str) -> Callable:
 
     def step(policy, critic, optimizer, rewards, old_log_probs, ref_log_probs, mask, gamma, lam,
              clip, kl_coef, vf_coef, updates):  # fmt: skip
-        values = critic() * mask
+        values = critic() if fault.endswith("raw values") else critic() * mask
         if fault != "no detach":
             values = values.detach()
         last = mask.sum(dim=1).long() - 1
         if fault == "reward in the last column":
             last = torch.full_like(last, mask.shape[1] - 1)
-        paid = torch.zeros_like(mask)
-        paid[torch.arange(len(rewards)), last] = rewards
+        paid = torch.zeros_like(values)
+        if fault == "zeros like the mask":
+            paid = torch.zeros_like(mask)
+        if fault == "rewards cut":
+            for i, reward in enumerate(rewards):
+                paid[i, last[i]] = int(reward)
+        else:
+            paid[torch.arange(len(rewards)), last] = rewards
         if fault == "reward at each token":
             paid = rewards.unsqueeze(1) * mask
         if fault == "no GAE":
@@ -199,17 +205,25 @@ def faulty_ppo(fault: str) -> Callable:
         if fault == "returns after standardising":
             returns = advantages + values
         found = {"advantages": advantages, "returns": returns}
-        kept = torch.ones_like(mask) if fault == "no mask" else mask
+        everywhere = torch.ones_like(mask)
+        kept = everywhere if fault.startswith("no mask") else mask
         how = "sequence" if fault == "sequence mean" else "token"
         for update in range(1, 2 if fault == "one update" else updates + 1):
             log_probs = policy()
             policy_loss = aggregate(
-                surrogate(log_probs, old_log_probs, advantages, clip, fault), kept, how
+                surrogate(log_probs, old_log_probs, advantages, clip, fault),
+                everywhere if fault == "policy loss on padding" else kept,
+                how,
             )
-            kl = aggregate(kl_of(log_probs, ref_log_probs, fault), kept, how)
+            kl = aggregate(
+                kl_of(log_probs, ref_log_probs, fault),
+                everywhere if fault == "KL on padding" else kept,
+                how,
+            )
             now = values if fault == "old values" else critic()
             error = (now - returns).abs() if fault == "absolute error" else (now - returns) ** 2
-            value_loss = aggregate(error, kept, how)
+            critic_on_padding = fault.startswith("value loss on padding")
+            value_loss = aggregate(error, everywhere if critic_on_padding else kept, how)
             if fault == "half the square":
                 value_loss = value_loss / 2
             weight = {"no KL": 0.0, "minus KL": -kl_coef, "KL in full": 1.0}.get(fault, kl_coef)
@@ -233,7 +247,7 @@ IN_BOTH = {
     "no clip": "Nothing is clipped: a token that has moved far enough is pushed further.",
     "only clipped": "Only the clipped product is there. Without the minimum a token that has "
     "moved the wrong way gets no gradient to bring it back.",
-    "objective": "The sign is turned round: this is the objective. The loss is minus it.",
+    "objective": "The sign is reversed: this is the objective. The loss is minus it.",
     "ratio upside down": "The ratio is upside down: new over old.",
     "ratio without exp": "The ratio is the exp of the difference of the log-probs.",
     "old log-probs renewed": "The ratio compares the policy with itself, so it is always 1. The "
@@ -273,11 +287,18 @@ ONLY_PPO = {
     "no gamma": "gamma is not used.",
     "no lam": "lam is not used.",
     "GAE over padding": "GAE gets no mask: values of padding flow back into the response.",
-    "reward in the last column": "The reward is put into the last column. It belongs to the last "
-    "token of each response, where the mask ends.",
+    "reward in the last column": "In responses that are shorter than the longest the reward never "
+    "arrives: it is put behind the last token, where the mask is 0. Of n tokens the last is number "
+    "n - 1.",
+    "zeros like the mask": "`zeros_like(mask)` has the mask's type, whole numbers: rewards do not "
+    "go in. Take `zeros_like(values)`.",
+    "rewards cut": "The rewards are cut to whole numbers: `zeros_like(mask)` has the mask's type. "
+    "Take `zeros_like(values)`.",
     "reward at each token": "Each token is paid the reward. It arrives once, with the last token.",
-    "no detach": "The values behind the advantages keep their gradient. What was measured before "
-    "the updates is a number: `torch.no_grad()` or `.detach()`.",
+    "no detach": "Something from before still has its graph, and the second update runs into it. "
+    "Either the values behind the advantages keep their gradient: what was measured before the "
+    "updates is a number, `torch.no_grad()` or `.detach()`. Or log-probs or values of the first "
+    "update are used again: call `policy()` and `critic()` in each.",
     "not standardised": "The advantages are not standardised.",
     "standardised over padding": "The advantages are standardised over padding too: its zeros "
     "shift the mean. Give `standardize` the mask.",
@@ -292,6 +313,14 @@ ONLY_PPO = {
     "absolute error": "The critic's error is to be squared.",
     "no value loss": "The value loss is computed and not added: the critic learns nothing.",
     "value loss in full": "The value loss is added without its weight, `vf_coef`.",
+    "no mask, raw values": "The mask is not used in the losses: padding takes part in them.",
+    "value loss on padding": "The value loss counts padding: mask the errors, and divide by the "
+    "number of real tokens.",
+    "value loss on padding, raw values": "The value loss counts padding, where values are garbage: "
+    "mask the errors, and divide by the number of real tokens.",
+    "KL on padding": "The KL counts padding: mask it, and divide by the number of real tokens.",
+    "policy loss on padding": "The policy's loss counts padding: mask it, and divide by the number "
+    "of real tokens.",
     "sequence mean": "The mean is taken of each response first. PPO here takes one mean over all "
     "tokens of the batch.",
 }

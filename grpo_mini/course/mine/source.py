@@ -1,6 +1,8 @@
 """A function's source with all that it needs, so that it stands by itself in another file."""
 
+import ast
 import builtins
+import dis
 import inspect
 import re
 import textwrap
@@ -49,7 +51,7 @@ def _collect(function: Callable, name: str, imports: dict, parts: dict) -> None:
     except (OSError, TypeError):
         raise NotPortable(f"the source of `{function.__name__}` cannot be found") from None
     parts[function.__name__] = ""  # its place, also if a helper calls it
-    for used in dict.fromkeys(_globals_of(function.__code__)):
+    for used in dict.fromkeys([*_globals_of(function.__code__), *_names_of_the_head(source)]):
         if used in function.__globals__ and used not in parts and used != "my":
             _need(used, function.__globals__[used], name, imports, parts)
     parts.pop(function.__name__)
@@ -57,11 +59,25 @@ def _collect(function: Callable, name: str, imports: dict, parts: dict) -> None:
 
 
 def _globals_of(code: types.CodeType) -> Iterator[str]:
-    """Names that code may look up globally, those of the functions inside it too."""
-    yield from code.co_names
+    """Names that code looks up globally, those of the functions inside it too.
+
+    ``co_names`` would not do: it holds attributes as well, such as the ``mean`` of ``x.mean()``.
+    """
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield step.argval
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _globals_of(constant)
+
+
+def _names_of_the_head(source: str) -> Iterator[str]:
+    """Names in decorators, defaults and annotations, which are looked up where it is defined."""
+    function = ast.parse(source).body[0]
+    for part in (*function.decorator_list, function.args, function.returns):
+        for node in ast.walk(part) if part is not None else ():
+            if isinstance(node, ast.Name):
+                yield node.id
 
 
 def _need(used: str, value: object, name: str, imports: dict, parts: dict) -> None:

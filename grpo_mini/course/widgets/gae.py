@@ -68,7 +68,8 @@ class GAEExplorer(Lab):
         best = max(range(TOKENS), key=lambda t: abs(advantages[t]))
         spread = max(advantages) - min(advantages)
         return (
-            f"With lambda = {numbers['lam']:.2f} token {best + 1} has the largest advantage, "
-            f"<b>{advantages[best]:.2f}</b>; largest and smallest differ by {spread:.2f}. "
+            f"With lambda = {numbers['lam']:.2f} token {best + 1} has the largest advantage in "
+            f"size, <b>{advantages[best]:.2f}</b>; highest and lowest differ by {spread:.2f}. "
+            f"Praised are <b>{sum(a > 0 for a in advantages)} of {TOKENS}</b> tokens. "
             f"GRPO gives each token {numbers['flat'][0]:.2f}."
         )

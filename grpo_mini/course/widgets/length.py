@@ -58,12 +58,16 @@ class Length(Lab):
     @staticmethod
     def sentence(numbers):
         first, second = numbers["token"]["sequence"]
+        told = ", ".join(f"{mode} {w[0]:.4f}" for mode, w in numbers["token"].items())
+        mine = f" A token of response 1 weighs: {told}."
         if first == second:
-            return "Responses of equal length: all tokens weigh the same, under each of the three."
+            return (
+                f"Responses of equal length: all tokens weigh the same, under each of them.{mine}"
+            )
         longer = 1 if first > second else 0
         return (
             f"With the mean per response a token of response {2 - longer} weighs "
             f"<b>{max(first, second) / min(first, second):.1f}</b> times as much as one of "
             f"response {longer + 1}. Under the other two all tokens weigh the same, so the longer "
-            f"response counts for more."
+            f"response counts for more.{mine}"
         )

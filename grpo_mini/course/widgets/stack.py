@@ -52,6 +52,7 @@ class NormalisationStack(Lab):
             "names": names,
             "advantages": result.view(-1, SIZE).tolist(),
             "silent_share": share,
+            "sums": dict(zip(names, result.view(-1, SIZE).abs().sum(dim=1).tolist(), strict=True)),
             "factor": (result[loud] / before[loud]).mean().item() if loud.any() else 1.0,
             "std": before.std(correction=0).item(),
             "switched": (state["mean"], state["std"], state["batch"]),
@@ -89,23 +90,20 @@ class NormalisationStack(Lab):
     def sentence(numbers):
         share, (mean, std, batch) = numbers["silent_share"], numbers["switched"]
         text = f"{share:.0%} of the groups are silent."
-        if mean and std and batch:
+        if not mean:
+            return text + " Without the mean, easy prompts are praised for being easy."
+        if batch:
             text += (
                 f" Standardising the batch multiplied each advantage by <b>{numbers['factor']:.2f}"
-                f"</b>, since the spread is {numbers['std']:.2f}. "
+                f"</b>, since the spread is {numbers['std']:.2f}."
             )
+        if batch and std:
             text += (
-                "The silent groups make it small: a hidden learning rate."
+                " The silent groups make it small: a hidden learning rate."
                 if share
-                else "No group is silent, so there is little left to divide by."
+                else " No group is silent, and dividing changes next to nothing."
             )
-        elif not mean:
-            text += " Without the mean, easy prompts are praised for being easy."
-        elif not std:
-            text += " Without the std, medium prompts have the largest advantages in sum."
-        else:
-            text += (
-                " The rare outcome has the largest advantage: the hard prompt's one right response "
-                "and the easy prompt's one wrong."
-            )
-        return text
+        elif std:
+            text += " The rare outcome has the largest advantage."
+        sums = ", ".join(f"{name} <b>{numbers['sums'][name]:.2f}</b>" for name in RIGHT)
+        return f"{text} Sizes summed over a group's eight advantages: {sums}."
