@@ -138,4 +138,4 @@ def test_ignored_outputs_are_followed_by_an_assertion(notebook):
     ignored = [i for i, t in enumerate(tags) if "nbval-ignore-output" in t]
     trained = [i for i in ignored if "train" in sources[i] or "curve" in sources[i]]
     for i in trained:
-        assert any("assert" in source for source in sources[i + 1 :])
+        assert any("assert" in source for source in sources[i:])
