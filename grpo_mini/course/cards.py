@@ -81,7 +81,7 @@ def token_grid(rows: list[list[str]], masks: list[list[int]], ends: list[str]) -
     """
 
     def cell(token: str, mask: int) -> str:
-        style = "padding:2px 4px;text-align:center;font-family:monospace;border:1px solid "
+        style = "padding:2px;text-align:center;font-family:monospace;border:1px solid "
         style += "#8888" if not (mask and token in ends) else "currentColor"
         style += ";background:rgba(0,114,178,.25)" if mask else ";opacity:.45"
         return f"<td style='{style}'>{html.escape(token)}<br>{mask}</td>"
