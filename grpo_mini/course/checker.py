@@ -530,7 +530,8 @@ def _where(got, wanted, at: str = "At ", gives: str = "It gives ") -> str:
                 so_far = f"{', '.join(agree)} agree{'s' * (len(agree) == 1)}. " if agree else ""
                 part = f"`{name}`"
                 return so_far + _where(
-                    got[name], wanted[name], f"Then {part} differs: at " if agree else f"{part}: at ",
+                    got[name], wanted[name],
+                    f"Then {part} differs: at " if agree else f"{part}: at ",
                     f"Then {part} differs: it is " if agree else f"{part} is ",
                 )  # fmt: skip
             agree.append(f"`{name}`")
