@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 
 from grpo_mini.__main__ import OWN_FILE
+from grpo_mini.course.checker import EXERCISES
 from grpo_mini.experiments.commands import build_parser
 from grpo_mini.experiments.statistics import final, load
 from grpo_mini.grpo import GRPOConfig
@@ -98,3 +99,7 @@ def test_the_table_is_that_of_the_recorded_demo():
     runs = read_runs(ROOT / "data" / "runs" / "demo.jsonl")
     histories = {header["algorithm"].removesuffix("Trainer"): rows for header, rows in runs}
     assert table(histories, str(TINY_QWEN)) in TEXT
+
+
+def test_it_says_how_many_exercises_there_are():
+    assert re.findall(r"(\d+) exercises", TEXT) == [str(len(EXERCISES))]

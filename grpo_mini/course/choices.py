@@ -43,34 +43,27 @@ def changed(hard: float, medium: float) -> str:
 
 def choices() -> list[dict]:
     """A row for each choice of baseline and scale, for groups of eight."""
+
+    def row(name: str, hard: float | str, medium: float | str, changes: str, **options) -> dict:
+        shown = numbers(AdvantageMixer, **options)
+        return {
+            "choice": name,
+            "notices a constant": "no" if shown["ignores_shift"] else "yes",
+            "notices the unit": "no" if shown["ignores_scale"] else "yes",
+            f"pull, p = {HARD}": hard,
+            f"pull, p = {MEDIUM}": medium,
+            "changes": changes,
+        }
+
     rows = []
     for name, options in CHOICES.items():
-        shown = numbers(AdvantageMixer, **options)
-        hard, medium = pull(HARD, options), pull(MEDIUM, options)
-        rows.append(
-            {
-                "choice": name,
-                "notices a constant": "no" if shown["ignores_shift"] else "yes",
-                "notices the unit": "no" if shown["ignores_scale"] else "yes",
-                f"pull, p = {HARD}": round(hard, 5),
-                f"pull, p = {MEDIUM}": round(medium, 5),
-                "changes": changed(hard, medium),
-            }
-        )
+        hard, medium = (round(pull(p, options), 5) for p in (HARD, MEDIUM))
+        rows.append(row(name, hard, medium, changed(hard, medium), **options))
     few, many = (
         numbers(NormalisationStack, batch=True, silent=silent)["factor"] for silent in (0, 9)
     )
-    rows.append(
-        {
-            "choice": "… and std of the batch",
-            "notices a constant": "no",
-            "notices the unit": "no",
-            f"pull, p = {HARD}": "–",
-            f"pull, p = {MEDIUM}": "–",
-            "changes": f"the length of the step: x {few:.2f} with no silent group, x {many:.2f} "
-            f"with nine of twelve",
-        }
-    )
+    changes = f"the length of the step: x {few:.2f} with no silent group, x {many:.2f} with nine"
+    rows.append(row("… and std of the batch", "–", "–", f"{changes} of twelve", batch=True))
     return rows
 
 
