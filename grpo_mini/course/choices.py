@@ -4,7 +4,7 @@ import torch
 
 from .predictions import numbers
 from .widgets import AdvantageMixer, Length, NormalisationStack
-from .widgets.enumeration import chances, groups
+from .widgets.enumeration import pull as pull_of
 from .widgets.mixer import advantages_of
 
 SIZE = 8
@@ -21,17 +21,10 @@ CHOICES = {
 
 
 def pull(p: float, options: dict) -> float:
-    """Expected gradient on a prompt solved with probability p over the true one, p (1 - p).
-
-    The walk is through all groups of ``SIZE``; the batch's other group stays as it is.
-    """
+    """What a choice leaves of the true gradient; the batch's other group stays as it is."""
     state = {name: control.value for name, control in AdvantageMixer.make_controls().items()}
     neighbours = (torch.arange(SIZE) % 4 != 3).float()
-    found = 0.0
-    for chance, rewards in zip(chances(p, SIZE), groups(SIZE), strict=True):
-        advantages = advantages_of(rewards, neighbours, state | options)
-        found += chance * (advantages * (rewards - p)).mean().item()
-    return found / (p * (1 - p))
+    return pull_of(p, SIZE, lambda rewards: advantages_of(rewards, neighbours, state | options))
 
 
 def changed(hard: float, medium: float) -> str:

@@ -86,11 +86,7 @@ def _mixed_baseline() -> tuple[int, str]:
 
 
 def _loudest() -> tuple[int, str]:
-    found = numbers(NormalisationStack)
-    pulls = {
-        name: sum(map(abs, row))
-        for name, row in zip(found["names"], found["advantages"], strict=True)
-    }
+    pulls = numbers(NormalisationStack)["sums"]
     hard, medium = pulls["hard"], pulls["medium"]
     right = 1 if abs(hard - medium) < 0.01 * medium else 0 if hard > medium else 2
     return right, (

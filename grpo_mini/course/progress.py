@@ -15,16 +15,15 @@ def progress() -> Card:
     """
     there = {str(int(path.name[:2])) for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")}
 
-    def of(numbers: Iterable[str], notebook: str = "") -> list[str]:
-        first = there if notebook == "" else {notebook}
-        return sorted(n for n in numbers if n.split(".")[0] in first)
+    def of(numbers: Iterable[str], notebooks: set[str]) -> list[str]:
+        return sorted(n for n in numbers if n.split(".")[0] in notebooks)
 
     done = remembered()
-    exercises, predictions = of(EXERCISES), of(shared_questions())
+    exercises, predictions = of(EXERCISES, there), of(shared_questions(), there)
     lines = []
     for notebook in sorted(there, key=int):
-        marks = [f"{n} {'✓' if n in done else '○'}" for n in of(exercises, notebook)]
-        asked = of(predictions, notebook)
+        marks = [f"{n} {'✓' if n in done else '○'}" for n in of(exercises, {notebook})]
+        asked = of(predictions, {notebook})
         if asked:
             marks.append(f"predictions {len(done & set(asked))} of {len(asked)}")
         if marks:

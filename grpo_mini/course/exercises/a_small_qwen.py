@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from math import comb
 
 import torch
@@ -1077,17 +1078,10 @@ def _fails_without_match(part):
     return verify
 
 
-def _fits(form: str, flags: int = 0):
-    """A verifier: the whole text has the form, in which ANSWER stands for the right answer."""
+def _fits(form: str, flags: int = 0, match: Callable = re.fullmatch):
+    """A verifier: the text matches the form, in which ANSWER stands for the right answer."""
     return lambda text, answer: float(
-        re.fullmatch(form.replace("ANSWER", answer), text, flags) is not None
-    )
-
-
-def _begins(form: str, flags: int = 0):
-    """A verifier: the text begins with the form."""
-    return lambda text, answer: float(
-        re.match(form.replace("ANSWER", answer), text, flags) is not None
+        match(form.replace("ANSWER", answer), text, flags) is not None
     )
 
 
@@ -1206,20 +1200,18 @@ exercise(
             "Any number with as many digits as the right one pays. Compare the answer itself.",
         ),
         Mistake(
-            lambda text, answer: float(
-                re.match(rf"(<think>[^<>]*</think>)?<answer>{answer}</answer>", text) is not None
-            ),
+            _fits(r"(<think>[^<>]*</think>)?<answer>ANSWER</answer>", match=re.match),
             "Anything may follow the answer: `re.match` looks at the beginning of the text only. "
             "`re.fullmatch` wants all of it.",
         ),
         Mistake(
-            _begins(r"(<think>.*</think>)?<answer>ANSWER</answer>"),
+            _fits(r"(<think>.*</think>)?<answer>ANSWER</answer>", match=re.match),
             "Two things. `re.match` looks at the beginning of the text only, so anything may "
             "follow the answer: `re.fullmatch` wants all of it. And `.` stops at a line break, "
             "so a thought of two lines is refused, and takes tags: `[^<>]*` does neither.",
         ),
         Mistake(
-            _begins(r"(<think>.*</think>)?<answer>ANSWER</answer>", re.DOTALL),
+            _fits(r"(<think>.*</think>)?<answer>ANSWER</answer>", re.DOTALL, re.match),
             "Two things. `re.match` looks at the beginning of the text only, so anything may "
             "follow the answer: `re.fullmatch` wants all of it. And with DOTALL `.` takes "
             "tags as well, so answers inside the thought pay: `[^<>]*` keeps them out.",

@@ -12,8 +12,7 @@ from ...rollout import Rollout, sample
 from ...tasks import TASKS, chain_sum_reward
 from ..checker import Mistake, exercise
 from ..exact import ExactPolicy
-from ..widgets.enumeration import chances
-from ..widgets.enumeration import groups as binary_groups
+from ..widgets.enumeration import pull
 
 # ---------------------------------------------------------------------------- 1.6
 
@@ -383,18 +382,7 @@ def ask_for_advantages(answer, inputs: dict) -> object:
         found[f"{name} + 3"] = answer(rewards + 3)
         found[f"{name} x 4"] = answer(rewards * 4)
     found["silent"] = torch.stack([answer(torch.full((8,), r)) for r in (0.0, 0.25, 1.0)])
-    return found | {"weights": [weights(answer, size) for size in SIZES]}
-
-
-def weights(answer, size: int) -> list[float]:
-    """Expected pull on a prompt over the true gradient's, p (1 - p), for each difficulty."""
-    found = []
-    for p in DIFFICULTIES:
-        pull = 0.0
-        for rewards, chance in zip(binary_groups(size), chances(p, size), strict=True):
-            pull += chance * (answer(rewards.clone()) * (rewards - p)).mean().item()
-        found.append(pull / (p * (1 - p)))
-    return found
+    return found | {"weights": [[pull(p, size, answer) for p in DIFFICULTIES] for size in SIZES]}
 
 
 NO_ADVANTAGES = "It has to return a tensor of the shape of `rewards`: an advantage a response."

@@ -176,14 +176,9 @@ def faulty_ppo(fault: str) -> Callable:
         last = mask.sum(dim=1).long() - 1
         if fault == "reward in the last column":
             last = torch.full_like(last, mask.shape[1] - 1)
-        paid = torch.zeros_like(values)
-        if fault == "zeros like the mask":
-            paid = torch.zeros_like(mask)
-        if fault == "rewards cut":
-            for i, reward in enumerate(rewards):
-                paid[i, last[i]] = int(reward)
-        else:
-            paid[torch.arange(len(rewards)), last] = rewards
+        paid = torch.zeros_like(mask if fault == "zeros like the mask" else values)
+        whole = rewards.trunc() if fault == "rewards cut" else rewards
+        paid[torch.arange(len(rewards)), last] = whole
         if fault == "reward at each token":
             paid = rewards.unsqueeze(1) * mask
         if fault == "no GAE":

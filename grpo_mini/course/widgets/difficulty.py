@@ -32,6 +32,7 @@ class Difficulty(Lab):
     @staticmethod
     def compute(state):
         size, p = state["group_size"], state["p"]
+        here, middle = weight(p, size, True), weight(0.5, size, True)
         lines = {}
         for name, normalize in (("with std", True), ("without std", False)):
             lines[name] = [
@@ -42,9 +43,9 @@ class Difficulty(Lab):
             "p": p,
             "size": size,
             "times": state["times"],
-            "here": weight(p, size, True),
-            "middle": weight(0.5, size, True),
-            "pull": weight(p, size, True) * p * (1 - p) / (weight(0.5, size, True) / 4),
+            "here": here,
+            "middle": middle,
+            "pull": here * p * (1 - p) / (middle / 4),
         }
 
     @staticmethod

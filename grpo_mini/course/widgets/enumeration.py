@@ -1,5 +1,6 @@
 """Groups of 0/1 rewards, all of them: what is expected for a prompt solved with probability p."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import comb
 
@@ -17,6 +18,17 @@ def groups(size: int) -> list[Tensor]:
 def chances(p: float, size: int) -> list[float]:
     """How likely each of these groups is."""
     return [comb(size, k) * p**k * (1 - p) ** (size - k) for k in range(size + 1)]
+
+
+def pull(p: float, size: int, advantages: Callable[[Tensor], Tensor]) -> float:
+    """Expected gradient on a prompt over the true one, p (1 - p), for any advantages; 0 < p < 1.
+
+    `weight` is the same for the group's own, from values that it keeps.
+    """
+    found = 0.0
+    for chance, rewards in zip(chances(p, size), groups(size), strict=True):
+        found += chance * (advantages(rewards.clone()) * (rewards - p)).mean().item()
+    return found / (p * (1 - p))
 
 
 @lru_cache

@@ -64,10 +64,10 @@ class Length(Lab):
             return (
                 f"Responses of equal length: all tokens weigh the same, under each of them.{mine}"
             )
-        longer = 1 if first > second else 0
+        heavy, light = (1, 2) if first > second else (2, 1)
         return (
-            f"With the mean per response a token of response {2 - longer} weighs "
+            f"With the mean per response a token of response {heavy} weighs "
             f"<b>{max(first, second) / min(first, second):.1f}</b> times as much as one of "
-            f"response {longer + 1}. Under the other two all tokens weigh the same, so the longer "
+            f"response {light}. Under the other two all tokens weigh the same, so the longer "
             f"response counts for more.{mine}"
         )

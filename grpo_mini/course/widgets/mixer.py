@@ -132,14 +132,14 @@ class AdvantageMixer(Lab):
             f"a constant added to this group's rewards: <b>{_said(numbers['ignores_shift'])}</b>",
             f"their multiplication by 3: <b>{_said(numbers['ignores_scale'])}</b>",
         ]
-        silent = " The group is silent: all rewards are equal." if numbers["silent"] else ""
+        remark = " The group is silent: all rewards are equal." if numbers["silent"] else ""
         if numbers["silent"] and abs(first) > 1e-6:
-            silent += " Its advantages come from the baseline alone."
+            remark += " Its advantages come from the baseline alone."
         if numbers["idle"]:
-            silent += " The critic's value counts only if it is chosen as the baseline."
+            remark += " The critic's value counts only if it is chosen as the baseline."
         return (
             f"Response 1 has reward {reward:.2f}, the group's mean is {numbers['mean']:.2f}; its "
-            f"advantage is <b>{first:.2f}</b>, that of response 2 <b>{second:.2f}</b>.{silent} The "
+            f"advantage is <b>{first:.2f}</b>, that of response 2 <b>{second:.2f}</b>.{remark} The "
             f"advantages notice {'; '.join(ignores)}."
         )
 

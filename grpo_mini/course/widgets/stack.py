@@ -97,12 +97,12 @@ class NormalisationStack(Lab):
                 f" Standardising the batch multiplied each advantage by <b>{numbers['factor']:.2f}"
                 f"</b>, since the spread is {numbers['std']:.2f}."
             )
-        if batch and std:
-            text += (
-                " The silent groups make it small: a hidden learning rate."
-                if share
-                else " No group is silent, and dividing changes next to nothing."
-            )
+            if std:
+                text += (
+                    " The silent groups make it small: a hidden learning rate."
+                    if share
+                    else " No group is silent, and dividing changes next to nothing."
+                )
         elif std:
             text += " The rare outcome has the largest advantage."
         sums = ", ".join(f"{name} <b>{numbers['sums'][name]:.2f}</b>" for name in RIGHT)
