@@ -1,12 +1,14 @@
 """`make gpu-check`, as far as a machine without a GPU can tell."""
 
 import json
+import re
 
 import pytest
 import torch
 
 from grpo_mini.__main__ import main
 from grpo_mini.experiments import gpu_check
+from grpo_mini.experiments.manifest import DATA
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: measure it")
@@ -48,3 +50,17 @@ def test_a_step_that_fails_is_a_row_and_not_the_end(monkeypatch):
 def test_the_sizes_are_those_that_are_promised():
     assert ("qwen2-0.5b", 8, 8, 128, True) in gpu_check.SIZES
     assert {name for name, *_ in gpu_check.SIZES} == {"tiny", "qwen2-0.5b"}
+
+
+def test_attention_that_plans_for_every_new_length_is_off():
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
+
+
+def test_the_recorded_table_is_of_a_gpu_and_all_is_well_in_it():
+    recorded = json.loads((DATA / "runs" / "gpu-check.json").read_text(encoding="utf-8"))
+    rows = {row["what"]: row for row in recorded["rows"]}
+    assert "CPU" not in recorded["run"]["device"] and len(rows) == 4 + 2 + 4 + 1
+    assert all("ok" in row["note"] for what, row in rows.items() if what.startswith("log-probs"))
+    for name in ("GRPO", "PPO"):
+        before, after = re.findall(r"0\.\d\d", rows[f"{name}, tiny, 40 steps"]["ours"])
+        assert float(before) < 0.35 and float(after) > 0.8
