@@ -4,19 +4,18 @@ import html
 import re
 from dataclasses import dataclass
 
-from IPython.display import HTML, Image, Markdown, display
+from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 
-from .figures import in_few_colours, png
+from ..experiments import look
 
-# Okabe and Ito's palette; the word in the title repeats what the colour says.
 COLOURS = {
-    "right": "#009E73",
-    "wrong": "#D55E00",
-    "not tried yet": "#999999",
-    "ok": "#009E73",
-    "problem": "#D55E00",
-    "note": "#0072B2",
+    "right": look.PLUS,
+    "wrong": look.MINUS,
+    "not tried yet": look.QUIET,
+    "ok": look.PLUS,
+    "problem": look.MINUS,
+    "note": look.REFERENCE,
 }
 
 
@@ -50,12 +49,13 @@ class Card:
         lines = "".join(f"<div>{marked(line)}</div>" for line in self.lines)
         code = ""
         if self.code is not None:
-            style = "margin:8px 0 0 0;font-family:monospace"
+            style = "margin:8px 0 0 0;font-family:" + look.MONO
             code = f"<pre style='{style}'>{html.escape(self.code, quote=False)}</pre>"
         return (
             f"<div style='border-left:6px solid {COLOURS[self.status]};padding:6px 12px;"
             f"margin:4px 0;line-height:1.5'><b>{marked(self.title)}</b> "
-            f"<span style='color:{COLOURS[self.status]}'>{status}</span>{lines}{code}</div>"
+            f"<b style='border-bottom:3px solid {COLOURS[self.status]}'>{status}</b>"
+            f"{lines}{code}</div>"
         )
 
 
@@ -64,10 +64,21 @@ def say(text: str) -> None:
     display(Markdown(text))
 
 
-def show(figure: Figure, sentence: str, small: bool = False) -> None:
-    """Show a figure, and under it what it says, in words; ``small`` takes a few colours only."""
-    picture = png(figure, dpi=110)
-    display(Image(in_few_colours(picture) if small else picture, alt=sentence))
+class Picture(HTML):
+    """A figure on a page; where there is no page, its sentence."""
+
+    def __init__(self, figure: Figure, sentence: str):
+        picture = look.png(figure)
+        super().__init__(look.picture_html(picture, sentence, figure.get_figwidth()))
+        self.sentence = sentence
+
+    def __repr__(self) -> str:
+        return f"[figure] {self.sentence}"
+
+
+def show(figure: Figure, sentence: str) -> None:
+    """Show a figure, and under it what it says, in words."""
+    display(Picture(figure, sentence))
     display(Markdown(f"*In words:* {sentence}"))
 
 
@@ -81,9 +92,9 @@ def token_grid(rows: list[list[str]], masks: list[list[int]], ends: list[str]) -
     """
 
     def cell(token: str, mask: int) -> str:
-        style = "padding:2px;text-align:center;font-family:monospace;border:1px solid "
-        style += "#8888" if not (mask and token in ends) else "currentColor"
-        style += ";background:rgba(0,114,178,.25)" if mask else ";opacity:.45"
+        style = f"padding:2px;text-align:center;font-family:{look.MONO};border:1px solid "
+        style += look.LINE if not (mask and token in ends) else "currentColor"
+        style += f";background:{look.tint(look.SERIES[0], 0.6)}" if mask else ";opacity:.45"
         return f"<td style='{style}'>{html.escape(token)}<br>{mask}</td>"
 
     lines = "".join(

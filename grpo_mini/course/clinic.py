@@ -14,10 +14,9 @@ from IPython.display import HTML, display
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..experiments.plots import style
+from ..experiments.look import MEANT, TICK, style
 from ..experiments.statistics import RUNS, Run, load
 from .cards import Card, say, show, table
-from .figures import LOOKS
 from .predictions import Prediction, Question
 
 __all__ = ["CASES", "NAMES", "SUSPECTS", "diagnose", "examine", "series", "source", "twins"]
@@ -164,7 +163,10 @@ def picture(letter: str, runs: Path = RUNS) -> Figure:
     sick, healthy = twins(letter, runs)
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     for axes, metric in zip(figure.subplots(2, 3).flat, COMMON + CASES[letter].panels, strict=True):
-        for run, look, name in ((healthy, LOOKS[0], "healthy"), (sick, LOOKS[1], f"run {letter}")):
+        for run, look, name in (
+            (healthy, MEANT["right"], "healthy"),
+            (sick, MEANT["wrong"], f"run {letter}"),
+        ):
             axes.plot(*series(run, metric), label=name, linewidth=2, markersize=4, markevery=5,
                       **look)  # fmt: skip
         axes.set(title=NAMES[metric], xlabel="step")
@@ -172,7 +174,7 @@ def picture(letter: str, runs: Path = RUNS) -> Figure:
         if metric in WIDE:
             axes.set_yscale("symlog", linthresh=1)
         style(axes)
-    figure.axes[0].legend(fontsize=11, frameon=False)
+    figure.axes[0].legend(fontsize=TICK, frameon=False)
     return figure
 
 
@@ -195,7 +197,6 @@ def examine(letter: str, runs: Path = RUNS) -> None:
         f"After {sick.rows[-1]['step']} steps run {letter} has a mean reward of "
         f"{end('reward_mean')}, held-out accuracy {end('eval_accuracy')}, entropy "
         f"{end('entropy')}; its responses are {end('length_mean')} tokens long.",
-        small=True,
     )
     say("What differs in step 1:")
     display(first_step(letter, runs))

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from ..experiments.claims import SAME
 from ..experiments.evidence import EXPERIMENTS
+from ..experiments.look import MINUS, PAPER, PLUS, REFERENCE, RULE
 from ..experiments.statistics import (
     RUNS,
     Interval,
@@ -16,11 +17,9 @@ from ..experiments.statistics import (
     difference,
     load,
 )
-from .figures import LOOKS, panels
+from .figures import panels
 
 __all__ = ["against", "counted", "forest", "in_order", "in_words", "sentence", "verdicts"]
-
-GREY = "0.55"
 
 
 FIGURES = {"accuracy at the end": accuracy_after, "mean accuracy on the way": area}
@@ -87,12 +86,12 @@ def forest(panels_: dict[str, dict[str, Interval]], xlabel: str) -> Figure:
     for each, (title, found) in zip(axes, panels_.items(), strict=True):
         for y, interval in enumerate(found.values()):
             clear = interval.low > 0 or interval.high < 0
-            look = LOOKS[0 if interval.mean > 0 else 1]
-            colour = look["color"] if clear else GREY
+            sign, marker = (PLUS, "^") if interval.mean > 0 else (MINUS, "v")
+            colour = sign if clear else REFERENCE
             each.plot([interval.low, interval.high], [y, y], color=colour, linewidth=3)
-            each.plot(interval.mean, y, marker=look["marker"] if clear else "o", markersize=9,
-                      color=colour, markerfacecolor=colour if clear else "white")  # fmt: skip
-        each.axvline(0, color="0.3", linewidth=1)
+            each.plot(interval.mean, y, marker=marker if clear else "o", markersize=9,
+                      color=colour, markerfacecolor=colour if clear else PAPER)  # fmt: skip
+        each.axvline(0, color=RULE, linewidth=1)
         each.set_yticks(range(len(found)), list(found))
         each.set_ylim(len(found) - 0.5, -0.5)
         each.locator_params(axis="x", nbins=5)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from IPython.display import HTML
 
+from ..experiments import look
+
 PACKAGE = Path(__file__).parents[1]
 
 # One remark for each piece that differs: what went away, what came in its place, what it costs.
@@ -97,10 +99,8 @@ def show_diff(*names: str) -> HTML:
 
 
 def _line(line: str) -> str:
-    colour = {"-": "#D55E00", "+": "#0072B2"}.get(line[0])
+    colour = {"-": look.PPO, "+": look.GRPO}.get(line[0])
     text = html.escape(line, quote=False)
-    return (
-        f"<span style='color:{colour};font-family:monospace'>{text}</span>\n"
-        if colour
-        else f"{text}\n"
-    )
+    if not colour:
+        return f"{text}\n"
+    return f"<span style='background:{look.tint(colour, 0.5)}'>{text}</span>\n"

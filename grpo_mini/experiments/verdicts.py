@@ -8,17 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
 
+from .look import MINUS, OPEN, PLUS, REFERENCE
 from .statistics import Interval
 
 HOLDS, ONLY_WHEN, FAILS = "holds", "holds only when", "does not hold"
 UNDECIDED, UNMEASURED = "not decided", "not measured yet"
 WORDS = (HOLDS, ONLY_WHEN, FAILS, UNDECIDED, UNMEASURED)
-SIGNS = {  # Okabe and Ito's palette; sign and word say the same
-    HOLDS: ("✓", "#009E73"),
-    ONLY_WHEN: ("◐", "#0072B2"),
-    FAILS: ("✗", "#D55E00"),
-    UNDECIDED: ("?", "#777777"),
-    UNMEASURED: ("–", "#777777"),
+SIGNS = {
+    HOLDS: ("✓", PLUS),
+    ONLY_WHEN: ("◐", OPEN),
+    FAILS: ("✗", MINUS),
+    UNDECIDED: ("?", REFERENCE),
+    UNMEASURED: ("–", REFERENCE),
 }
 SAME = 0.05  # a difference in accuracy that matters to nobody: five points
 

@@ -74,7 +74,7 @@ def test_pictures_and_responses_are_of_both(runs):
 
 def test_examine_says_where_both_end(runs, monkeypatch):
     said = []
-    monkeypatch.setattr(clinic, "show", lambda figure, sentence, small: said.append(sentence))
+    monkeypatch.setattr(clinic, "show", lambda figure, sentence: said.append(sentence))
     clinic.examine("C", runs)
     assert "After 30 steps run C" in said[0] and "entropy 1.00 (healthy: 0.50)" in said[0]
 

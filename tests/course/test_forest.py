@@ -3,6 +3,7 @@
 import pytest
 
 from grpo_mini.course import forest as module
+from grpo_mini.experiments import look
 from grpo_mini.experiments.record import add_line
 from grpo_mini.experiments.statistics import Interval
 
@@ -79,8 +80,9 @@ def test_clear_intervals_are_filled_and_coloured_others_grey_and_open():
     figure = module.forest({"one": found, "two": found}, "difference")
     assert len(figure.axes) == 2
     clear, unclear = figure.axes[0].lines[1], figure.axes[0].lines[3]
-    assert clear.get_markerfacecolor() == clear.get_color() != module.GREY
-    assert unclear.get_markerfacecolor() == "white" and unclear.get_color() == module.GREY
+    assert clear.get_markerfacecolor() == clear.get_color() == look.PLUS
+    assert unclear.get_markerfacecolor() == look.PAPER
+    assert unclear.get_color() == look.REFERENCE
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["a", "b"]
 
 

@@ -93,8 +93,7 @@ class MyGRPO:
         boxes = []
         for stage, all_ in self._stages().items():
             rows = "".join(
-                f"<div style='color:{COLOURS['right'] if own else 'inherit'};"
-                f"opacity:{1 if own else 0.65}'>{'✓' if own else '○'} {n} "
+                f"<div style='opacity:{1 if own else 0.75}'>{'✓' if own else '○'} {n} "
                 f"<code>{html.escape(name)}</code></div>"
                 for n, name, own in all_
             )

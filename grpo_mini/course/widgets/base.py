@@ -1,6 +1,5 @@
 """What all widgets share: controls on top, a picture, a sentence in words, presets and Reset."""
 
-import base64
 import html
 from collections.abc import Sequence
 
@@ -10,11 +9,10 @@ import traitlets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..figures import png
-from .looks import LOOK
+from ...experiments.look import LARGE_TEXT, LOOK, PIXELS, STYLE, picture_html, png, svg
 from .names import WORDS, named
 
-WIDTH, HEIGHT, DPI = 8.6, 3.4, 96
+WIDTH, HEIGHT = 8.6, 3.4  # of a picture, in inches
 LABEL = {"description_width": "150px"}
 WIDE = ipywidgets.Layout(width="390px")
 COLUMNS = "repeat(auto-fill, 400px)"  # two in a wide window, one in a narrow one
@@ -80,13 +78,8 @@ class Lab:
     def __init__(self):
         self.controls = self.make_controls()
         self.start = {name: control.value for name, control in self.controls.items()}
-        self.picture = ipywidgets.Image(
-            format="png",
-            width=int(WIDTH * DPI),
-            height=int(self.height * DPI),
-            layout=ipywidgets.Layout(max_width="100%", height="auto"),
-        )
-        self.figure = Figure(figsize=(WIDTH, self.height), dpi=DPI)
+        self.picture = self.make_picture()
+        self.figure = Figure(figsize=(WIDTH, self.height))
         FigureCanvasAgg(self.figure)  # one canvas for all pictures: it remembers how wide text is
         self.words = ipywidgets.HTML()
         buttons = [ipywidgets.Button(description="Reset", tooltip="back to the start")]
@@ -100,7 +93,7 @@ class Lab:
         self._silent = False
         for control in self.controls.values():
             control.observe(lambda _: self.update(), names="value")
-        head = ipywidgets.HTML(f"<b>{html.escape(self.title)}</b><br>{html.escape(self.question)}")
+        head = ipywidgets.HTML(STYLE + self.head())
         row = ipywidgets.Layout(flex_flow="row wrap")
         parts = [head, self.layout(), ipywidgets.Box(buttons, layout=row), self.picture, self.words]
         self.words.add_class(WORDS)
@@ -113,6 +106,11 @@ class Lab:
     def make_controls() -> dict[str, ipywidgets.Widget]:
         """Controls by the name that ``compute`` knows them by."""
         raise NotImplementedError
+
+    @staticmethod
+    def idle(state: dict) -> dict[str, str]:
+        """Controls that would change nothing now, and why."""
+        return {}
 
     @staticmethod
     def compute(state: dict) -> dict:
@@ -128,6 +126,15 @@ class Lab:
     def sentence(numbers: dict) -> str:
         """The picture in words."""
         raise NotImplementedError
+
+    def make_picture(self) -> ipywidgets.Widget:
+        """What `render` fills."""
+        return ipywidgets.Image(
+            format="svg+xml",
+            width=int(WIDTH * PIXELS),
+            height=int(self.height * PIXELS),
+            layout=ipywidgets.Layout(max_width="100%", height="auto"),
+        )
 
     def layout(self) -> ipywidgets.Widget:
         """How the controls are arranged: in columns, as many as there is room for."""
@@ -172,26 +179,42 @@ class Lab:
         """Compute, draw, and put it into words."""
         if self._silent:
             return
+        why = self.idle(self.state)
+        for name, control in self.controls.items():
+            control.disabled = name in why
+            label = control.description
+            control.tooltip = f"{label}: {why[name]}" if name in why else label
         self.numbers = self.compute(self.state)
         self.picture.value = self.render()
-        self.words.value = f"<div style='font-size:110%'>{self.sentence(self.numbers)}</div>"
+        self.words.value = f"<div style='{LARGE_TEXT}'>{self.sentence(self.numbers)}</div>"
 
-    def render(self) -> bytes:
-        """The picture as PNG."""
+    def head(self) -> str:
+        """Title and question."""
+        return f"<b>{html.escape(self.title)}</b><br>{html.escape(self.question)}"
+
+    def drawn(self) -> Figure:
+        """The figure with the picture of the numbers."""
         for artist in self.figure.get_children()[1:]:  # all but the background
             artist.remove()
+        self.draw(self.figure, self.numbers)
+        return self.figure
+
+    def render(self) -> bytes:
+        """The picture as SVG."""
         with matplotlib.rc_context(LOOK):
-            self.draw(self.figure, self.numbers)
-            return png(self.figure, DPI, pil_kwargs={"compress_level": 1})
+            return svg(self.drawn())
+
+    def static_picture(self, words: str) -> str:
+        """The picture for a page without a kernel, where a code host may show no SVG."""
+        with matplotlib.rc_context(LOOK):
+            return picture_html(png(self.drawn()), words, WIDTH)
 
     def _repr_mimebundle_(self, **options) -> dict:
         """The live widget, and for pages without a kernel its picture with its sentence."""
         words = self.sentence(self.numbers)
-        picture = base64.b64encode(self.picture.value).decode()
         static = (
-            f"<b>{html.escape(self.title)}</b><br>{html.escape(self.question)}<br>"
-            f"<img alt='{html.escape(words, quote=True)}' src='data:image/png;base64,{picture}'/>"
-            f"<div>{words}</div>"
+            f"{self.head()}<br>{self.static_picture(words)}<div>{words}</div>"
+            f"<div><i>Run this cell, and it answers to its controls.</i></div>"
         )
         bundle = self.view._repr_mimebundle_(**options)
         return {**bundle, "text/html": static, "text/plain": f"{self.title}: {words}"}

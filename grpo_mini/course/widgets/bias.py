@@ -3,13 +3,14 @@
 import torch
 
 from ...advantages import compute_relative_rewards
+from ...experiments.look import LABEL, REFERENCE, RULE, SERIES, TINY
 from .base import Lab, choice, flag, slider
-from .looks import GREY, UP, axes_of, bars_with_numbers, names_below
+from .looks import axes_of, bars_with_numbers, names_below
 
 TRUE = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0)  # what the verifier pays the group
 LENGTHS = (14, 44, 10, 38, 12, 56)  # characters of the responses
 BASELINES = ("group mean", "critic V")
-TINY = 1e-6
+NOTHING = 1e-6
 
 
 def advantages_of(rewards: torch.Tensor, state: dict) -> torch.Tensor:
@@ -56,6 +57,11 @@ class BiasLab(Lab):
         }
 
     @staticmethod
+    def idle(state):
+        why = "counts only if it is the baseline"
+        return {} if state["baseline"] == "critic V" else {"value": why}
+
+    @staticmethod
     def compute(state):
         true = torch.tensor(TRUE)
         seen = true.clone()
@@ -65,7 +71,7 @@ class BiasLab(Lab):
         seen = seen + state["per_character"] * torch.tensor(LENGTHS) + state["noise"] * noise
         seen = state["scale"] * seen + state["offset"]
         fair, biased = advantages_of(true, state), advantages_of(seen, state)
-        signs = torch.where(biased.abs() < TINY, 0.0, biased.sign())
+        signs = torch.where(biased.abs() < NOTHING, 0.0, biased.sign())
         return {
             "rewards": true.tolist(),
             "paid": seen.tolist(),
@@ -78,7 +84,7 @@ class BiasLab(Lab):
                 (i + 1, j + 1)
                 for i in range(len(TRUE))
                 for j in range(len(TRUE))
-                if TRUE[i] > TRUE[j] and seen[i] <= seen[j] + TINY
+                if TRUE[i] > TRUE[j] and seen[i] <= seen[j] + NOTHING
             ],
             "baseline": state["baseline"],
         }
@@ -88,19 +94,19 @@ class BiasLab(Lab):
         left, right = axes_of(figure, 2)
         turned = [number - 1 for number in numbers["turned"]]
         for axes, title, fair, biased, marked in (
-            (left, "rewards: true (grey), paid (blue)", numbers["rewards"], numbers["paid"], ()),
-            (right, "advantages: fair (grey), biased (blue)", numbers["fair"], numbers["biased"],
+            (left, "rewards: true (grey) and paid", numbers["rewards"], numbers["paid"], ()),
+            (right, "advantages: fair (grey), biased", numbers["fair"], numbers["biased"],
              turned),
         ):  # fmt: skip
-            axes.bar([x - 0.2 for x in range(len(fair))], fair, 0.38, color=GREY)
+            axes.bar([x - 0.2 for x in range(len(fair))], fair, 0.38, color=REFERENCE)
             # Only the judge's bars bear their numbers: two beside each other are a blur.
             places = [x + 0.2 for x in range(len(biased))]
-            bars_with_numbers(axes, places, biased, 0.38, size=9, color=UP, hatch="//")
-            axes.axhline(0, color="0.3", linewidth=1)
+            bars_with_numbers(axes, places, biased, 0.38, size=TINY, color=SERIES[1], hatch="//")
+            axes.axhline(0, color=RULE, linewidth=1)
             axes.set_title(title)
             axes.margins(y=0.25)
             names_below(axes, [f"{i + 1} ({n})" for i, n in enumerate(LENGTHS)], marked=marked)
-        figure.text(0.53, 0.02, "response (its characters)", ha="center", fontsize=12)
+        figure.text(0.53, 0.02, "response (its characters)", ha="center", fontsize=LABEL)
 
     @staticmethod
     def sentence(numbers):

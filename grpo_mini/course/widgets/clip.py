@@ -2,9 +2,10 @@
 
 import torch
 
+from ...experiments.look import INK, RULE, SERIES, SHADE
 from ...losses import clipped_surrogate
 from .base import Lab, flag, slider
-from .looks import DOWN, UP, axes_of
+from .looks import axes_of
 
 LAST = 4.0  # the grid ends here, in steps of a fiftieth as the slider's
 GRID = torch.linspace(0.2, LAST, 191)
@@ -48,6 +49,10 @@ class ClipExplorer(Lab):
         }
 
     @staticmethod
+    def idle(state):
+        return {} if state["dual"] else {"bound": "counts only with the dual clip"}
+
+    @staticmethod
     def compute(state):
         bound = state["bound"] if state["dual"] else None
         arguments = (state["advantage"], state["low"], state["high"], bound)
@@ -65,15 +70,15 @@ class ClipExplorer(Lab):
     def draw(figure, numbers):
         left, right = axes_of(figure, 2)
         for axes, name, point, colour, look, title in (
-            (left, "values", "here", UP, "-", "objective"),
-            (right, "gradients", "pull", DOWN, "--", "gradient by the log-prob"),
+            (left, "values", "here", SERIES[0], "-", "objective"),
+            (right, "gradients", "pull", SERIES[1], "--", "gradient by the log-prob"),
         ):
             axes.plot(GRID, numbers[name], look, color=colour, linewidth=2.5)
-            axes.plot([numbers["ratio"]], [numbers[point]], "*", color="black", markersize=17)
-            axes.axvspan(1 - numbers["low"], 1 + numbers["high"], color="0.92")
+            axes.plot([numbers["ratio"]], [numbers[point]], "*", color=INK, markersize=17)
+            axes.axvspan(1 - numbers["low"], 1 + numbers["high"], color=SHADE)
             axes.set(title=title, xlabel="ratio (grey: clip range)")
             if numbers["dual"]:
-                axes.axvline(numbers["bound"], color="0.4", linestyle=":")
+                axes.axvline(numbers["bound"], color=RULE, linestyle=":")
                 axes.set_xlabel("ratio (grey: clip range, dotted: c)")
 
     @staticmethod

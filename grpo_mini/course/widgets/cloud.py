@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 
 from ...advantages import compute_relative_rewards, leave_one_out
+from ...experiments.look import INK, PAPER, REFERENCE, SERIES, TINY
 from ..exact import ExactPolicy
 from .base import Lab, choice, slider
-from .looks import DOWN, GREY, UP, axes_of, bars_with_numbers
+from .looks import axes_of, bars_with_numbers
 
 BASELINES = ("none", "expected reward", "largest reward", "own mean", "leave-one-out")
 ESTIMATES, DOTS = 1000, 300
@@ -86,20 +87,22 @@ class GradientCloud(Lab):
     @staticmethod
     def draw(figure, numbers):
         left, right = axes_of(figure, 2)
-        left.plot(*numbers["dots"], "o", color=UP, markersize=4, alpha=0.45, markeredgewidth=0)
-        left.plot(*numbers["exact"], "*", color="black", markersize=20)
-        left.plot(*numbers["mean"], "X", color=DOWN, markersize=10, markeredgecolor="white")
+        left.plot(
+            *numbers["dots"], "o", color=SERIES[0], markersize=4, alpha=0.45, markeredgewidth=0
+        )
+        left.plot(*numbers["exact"], "*", color=INK, markersize=20)
+        left.plot(*numbers["mean"], "X", color=SERIES[1], markersize=10, markeredgecolor=PAPER)
         left.set(xlabel="gradient for token b", title="star: exact, cross: mean", **FRAME)
         left.set_ylabel("gradient for token d", labelpad=2)
         names = list(numbers["variances"])
         chosen = [name == numbers["baseline"] for name in names]
         bars_with_numbers(
             right, range(len(names)), list(numbers["variances"].values()), decimals=3,
-            color=[UP if mine else GREY for mine in chosen],
+            color=[SERIES[0] if mine else REFERENCE for mine in chosen],
             hatch=["" if mine else "//" for mine in chosen],
         )  # fmt: skip
         labels = [name.replace(" ", "\n").replace("one-", "one-\n") for name in names]
-        right.set_xticks(range(len(names)), labels, fontsize=9)
+        right.set_xticks(range(len(names)), labels, fontsize=TINY)
         right.set(title="variance of an estimate")
         right.margins(y=0.12)
 

@@ -1,8 +1,9 @@
 """Difficulty: how much a prompt counts, depending on how hard it is."""
 
+from ...experiments.look import RULE, SERIES, TICK
 from .base import Lab, flag, slider
 from .enumeration import weight
-from .looks import DOWN, UP, axes_of
+from .looks import axes_of
 
 GRID = tuple(i / 50 for i in range(1, 50))
 
@@ -52,13 +53,13 @@ class Difficulty(Lab):
     def draw(figure, numbers):
         (axes,) = axes_of(figure)
         for (name, line), colour, look in zip(
-            numbers["lines"].items(), (UP, DOWN), ("-", "--"), strict=True
+            numbers["lines"].items(), SERIES[:2], ("-", "--"), strict=True
         ):
             axes.plot(GRID, line, look, color=colour, linewidth=2.5, label=name)
-        axes.axvline(numbers["p"], color="0.4", linestyle=":")
+        axes.axvline(numbers["p"], color=RULE, linestyle=":")
         axes.set(xlabel="p, chance to solve the prompt", ylim=(0, None), xlim=(0, 1))
         axes.set_title("pull on the prompt" if numbers["times"] else "weight of the prompt")
-        axes.legend(frameon=False, fontsize=11)
+        axes.legend(frameon=False, fontsize=TICK)
 
     @staticmethod
     def sentence(numbers):

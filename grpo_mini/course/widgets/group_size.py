@@ -4,9 +4,10 @@ from functools import lru_cache
 from math import sqrt
 
 from ...advantages import compute_relative_rewards, silent_groups
+from ...experiments.look import INK, SERIES
 from .base import Lab, slider
 from .enumeration import chances, groups, weight
-from .looks import DOWN, UP, axes_of
+from .looks import axes_of
 
 SIZES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 
@@ -72,11 +73,11 @@ class GroupSize(Lab):
     def draw(figure, numbers):
         left, right = axes_of(figure, 2)
         for axes, name, colour, look in (
-            (left, "silent", UP, "o-"),
-            (right, "noise", DOWN, "s--"),
+            (left, "silent", SERIES[0], "o-"),
+            (right, "noise", SERIES[1], "s--"),
         ):
             axes.plot(SIZES, numbers[f"{name}_curve"], look, color=colour)
-            axes.plot([numbers["size"]], [numbers[name]], "*", color="black", markersize=17)
+            axes.plot([numbers["size"]], [numbers[name]], "*", color=INK, markersize=17)
             axes.set_xlabel("group size G")
         left.set(title="share of silent groups", ylim=(-0.03, 1.05))
         right.set(title="noise of the baseline (std)", ylim=(-0.02, 0.4))

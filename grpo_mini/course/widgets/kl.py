@@ -2,10 +2,11 @@
 
 import torch
 
+from ...experiments.look import REFERENCE, RULE, SERIES, TICK, TINY
 from ...losses import KL_ESTIMATORS, kl_penalty
 from ..exact import ExactPolicy
 from .base import Lab, slider
-from .looks import DOWN, THIRD, UP, axes_of, bars_with_numbers, names_below
+from .looks import axes_of, bars_with_numbers, names_below
 
 TARGETS = ("KL(pi||ref)", "KL(ref||pi)")
 
@@ -60,21 +61,21 @@ class KLEstimators(Lab):
     @staticmethod
     def draw(figure, numbers):
         first, second, third = axes_of(figure, 3)
-        for i, (colour, hatch) in enumerate(((UP, ""), (DOWN, "//"))):
+        for i, (colour, hatch) in enumerate(((SERIES[0], ""), (REFERENCE, "//"))):
             places = [x - 0.2 + 0.4 * i for x in range(3)]
-            bars_with_numbers(first, places, numbers["probs"][i], 0.38, size=8,
+            bars_with_numbers(first, places, numbers["probs"][i], 0.38, size=TINY,
                               color=colour, hatch=hatch)  # fmt: skip
-        names_below(first, ["token 1", "2", "3"], size=11)
-        first.set(title="pi (blue), ref (hatched)", ylim=(0, 1))
+        names_below(first, ["token 1", "2", "3"], size=TICK)
+        first.set(title="pi, ref (hatched)", ylim=(0, 1))
         means = list(numbers["mean"].values())
-        second.errorbar(range(3), means, list(numbers["noise"].values()), fmt="o", color=THIRD,
-                        capsize=6, markersize=9)  # fmt: skip
-        second.axhline(numbers["true"], color="0.3", linestyle=":")
-        names_below(second, list(KL_ESTIMATORS), size=11)
+        second.errorbar(range(3), means, list(numbers["noise"].values()), fmt="o", color=SERIES[1],
+                        capsize=6, markersize=TINY)  # fmt: skip
+        second.axhline(numbers["true"], color=RULE, linestyle=":")
+        names_below(second, list(KL_ESTIMATORS), size=TICK)
         second.set_title("value ± std (dotted: KL)")
         norms = [sum(x * x for x in g) ** 0.5 for g in numbers["gradient"].values()]
-        bars_with_numbers(third, range(5), norms, color=[THIRD] * 3 + [UP, DOWN])
-        names_below(third, [*KL_ESTIMATORS, "KL\npi||ref", "KL\nref||pi"], size=9)
+        bars_with_numbers(third, range(5), norms, color=[SERIES[1]] * 3 + [SERIES[0], REFERENCE])
+        names_below(third, [*KL_ESTIMATORS, "KL\npi||ref", "KL\nref||pi"], size=TINY)
         third.set_title("length of gradient")
         third.set_ylim(0, 1.2 * max(*norms, 0.01))
 

@@ -2,9 +2,10 @@
 
 import torch
 
+from ...experiments.look import SERIES, SMALL
 from ...losses import AGGREGATIONS, token_weights
 from .base import Lab, slider
-from .looks import DOWN, UP, axes_of, bars_with_numbers
+from .looks import axes_of, bars_with_numbers
 
 
 class Length(Lab):
@@ -44,7 +45,7 @@ class Length(Lab):
     def draw(figure, numbers):
         left, right = axes_of(figure, 2)
         for axes, kind, title in ((left, "token", "a token"), (right, "total", "the response")):
-            for i, (colour, hatch) in enumerate(((UP, ""), (DOWN, "//"))):
+            for i, (colour, hatch) in enumerate(((SERIES[0], ""), (SERIES[1], "//"))):
                 values = [numbers[kind][mode][i] for mode in AGGREGATIONS]
                 places = [x - 0.2 + 0.4 * i for x in range(3)]
                 label = f"response {i + 1}, {numbers['lengths'][i]} tokens"
@@ -53,7 +54,7 @@ class Length(Lab):
             axes.set_xticks(range(3), AGGREGATIONS)
             axes.set_title(f"weight of {title}")
             axes.margins(y=0.35)
-        left.legend(frameon=False, fontsize=10)
+        left.legend(frameon=False, fontsize=SMALL)
 
     @staticmethod
     def sentence(numbers):

@@ -1,4 +1,4 @@
-"""The look of all widget pictures: one type size, one palette, one number format."""
+"""The panels of all widget pictures: at fixed places, with numbers at their bars."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..figures import LOOKS
-
-UP, DOWN, THIRD, FOURTH = (look["color"] for look in LOOKS)
-GREY = "#6E6E6E"
-# The look of `experiments.plots.style`. Set before the axes are made it costs nothing, and a title
-# with a place of its own spares matplotlib the search for one.
-LOOK = {
-    "axes.axisbelow": True, "axes.grid": True, "axes.grid.axis": "y", "axes.labelsize": 12,
-    "axes.spines.right": False, "axes.spines.top": False, "axes.titlesize": 13, "axes.titley": 1.0,
-    "axes.unicode_minus": False, "grid.color": "0.9",
-    "xtick.labelsize": 11, "ytick.labelsize": 11,
-}  # fmt: skip
+from ...experiments.look import MINUS, PAPER, PLUS, RULE, SMALL, TICK, TINY
 
 
 def axes_of(
@@ -39,13 +28,13 @@ def axes_of(
 
 def bars_with_numbers(
     axes: Axes, places: Sequence[float], values: Sequence[float], width: float = 0.8,
-    decimals: int = 2, size: int = 10, **look,
+    decimals: int = 2, size: int = SMALL, **look,
 ) -> None:  # fmt: skip
     """Bars with their numbers at their ends, which say more than a scale at the side.
 
     ``look`` goes to `Axes.bar`.
     """
-    axes.bar(places, values, width, edgecolor="white", **look)
+    axes.bar(places, values, width, edgecolor=PAPER, **look)
     for place, value in zip(places, values, strict=True):
         up = value >= 0
         axes.annotate(
@@ -57,7 +46,7 @@ def bars_with_numbers(
 
 
 def names_below(
-    axes: Axes, names: Sequence[str], size: int = 10, marked: Sequence[int] = ()
+    axes: Axes, names: Sequence[str], size: int = SMALL, marked: Sequence[int] = ()
 ) -> None:
     """Names under the places 0, 1, …; those at the places ``marked`` stand out.
 
@@ -65,18 +54,18 @@ def names_below(
     """
     axes.xaxis.set_visible(False)
     for place, name in enumerate(names):
-        look = {"color": DOWN, "fontweight": "bold"} if place in marked else {}
+        look = {"color": MINUS, "fontweight": "bold"} if place in marked else {}
         axes.text(place, -0.03, name, transform=axes.get_xaxis_transform(), fontsize=size,
                   ha="center", va="top", **look)  # fmt: skip
 
 
 def signed_bars(axes: Axes, labels: Sequence[str], values: Sequence[float], title: str) -> None:
     """Bars up and down, told apart by colour and hatch, with their numbers."""
-    colours = [UP if value >= 0 else DOWN for value in values]
+    colours = [PLUS if value >= 0 else MINUS for value in values]
     hatches = ["" if value >= 0 else "//" for value in values]
-    size = 9 if len(values) > 10 else 11
+    size = TINY if len(values) > 10 else TICK
     bars_with_numbers(axes, range(len(values)), values, size=size, color=colours, hatch=hatches)
-    axes.axhline(0, color="0.3", linewidth=1)
+    axes.axhline(0, color=RULE, linewidth=1)
     axes.set_xticks(range(len(labels)), labels)
     axes.set_title(title)
     limit = max(1.0, *(abs(value) for value in values)) * 1.25

@@ -4,7 +4,7 @@ import ipywidgets
 import torch
 
 from ...advantages import compute_relative_rewards, leave_one_out, standardize
-from .base import COLUMNS, FloatSlider, Lab, choice, flag, slider
+from .base import FloatSlider, Lab, choice, flag, slider
 from .looks import axes_of, signed_bars
 
 BASELINES = ("none", "batch mean", "group mean", "leave-one-out", "critic V")
@@ -50,6 +50,7 @@ class AdvantageMixer(Lab):
     question = (
         "Predict: a group has one right response. Does its advantage depend on the group's size?"
     )
+    height = 2.1
     presets = {
         "all right": {f"r{i}": 1.0 for i in range(1, MOST + 1)},
         "one right": {f"r{i}": float(i == 1) for i in range(1, MOST + 1)},
@@ -89,7 +90,10 @@ class AdvantageMixer(Lab):
     def layout(self):
         above = [c for n, c in self.controls.items() if n not in _REWARDS]
         self._rewards = [self.controls[name] for name in _REWARDS]
-        grid = ipywidgets.Layout(grid_template_columns=COLUMNS)
+        for control in above:
+            control.layout = ipywidgets.Layout(width="306px")
+            control.style.description_width = "130px"
+        grid = ipywidgets.Layout(grid_template_columns="repeat(auto-fill, 308px)")
         return ipywidgets.VBox(
             [ipywidgets.GridBox(above, layout=grid), ipywidgets.HBox(self._rewards)]
         )
@@ -99,6 +103,11 @@ class AdvantageMixer(Lab):
             for i, control in enumerate(self._rewards):
                 control.layout.display = "" if i < self.controls["group_size"].value else "none"
         super().update()
+
+    @staticmethod
+    def idle(state):
+        why = "counts only if it is chosen as the baseline"
+        return {} if state["baseline"] == "critic V" else {"value": why}
 
     @staticmethod
     def compute(state):
@@ -115,7 +124,6 @@ class AdvantageMixer(Lab):
             "ignores_shift": torch.allclose(shifted, advantages, atol=1e-4),
             "ignores_scale": torch.allclose(scaled, advantages, atol=1e-4),
             "silent": bool((rewards == rewards[0]).all()),
-            "idle": state["baseline"] != "critic V" and state["value"] != START_VALUE,
         }
 
     @staticmethod
@@ -135,8 +143,6 @@ class AdvantageMixer(Lab):
         remark = " The group is silent: all rewards are equal." if numbers["silent"] else ""
         if numbers["silent"] and abs(first) > 1e-6:
             remark += " Its advantages come from the baseline alone."
-        if numbers["idle"]:
-            remark += " The critic's value counts only if it is chosen as the baseline."
         return (
             f"Response 1 has reward {reward:.2f}, the group's mean is {numbers['mean']:.2f}; its "
             f"advantage is <b>{first:.2f}</b>, that of response 2 <b>{second:.2f}</b>.{remark} The "

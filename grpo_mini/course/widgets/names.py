@@ -21,7 +21,11 @@ SCRIPT = f"""
   function name() {{
     for (const slider of view.querySelectorAll(".widget-slider")) {{
       const label = slider.querySelector("label").textContent;
-      slider.querySelector(".noUi-handle")?.setAttribute("aria-label", label);
+      const handle = slider.querySelector(".noUi-handle");
+      const off = slider.querySelector(".noUi-target")?.hasAttribute("disabled") || false;
+      handle?.setAttribute("aria-label", label);
+      handle?.setAttribute("aria-disabled", off);
+      handle?.setAttribute("tabindex", off ? -1 : 0);
       const number = slider.querySelector(".widget-readout");
       number?.setAttribute("role", "textbox");
       number?.setAttribute("aria-label", label + ", typed");
@@ -36,17 +40,21 @@ SCRIPT = f"""
       options.dataset.group = options.dataset.group || "group" + Math.random();
       for (const radio of options.querySelectorAll("input")) radio.name = options.dataset.group;
     }}
-    for (const picture of view.querySelectorAll("img.widget-image")) picture.alt = title;
-    for (const words of view.querySelectorAll(".{WORDS}")) words.setAttribute("role", "status");
+    const said = view.querySelector(".{WORDS}");
+    said?.setAttribute("role", "status");
+    const alt = said?.textContent.trim() || title;
+    for (const picture of view.querySelectorAll("img.widget-image"))
+      if (picture.alt !== alt) picture.alt = alt;
   }}
   name();
-  new MutationObserver(name).observe(view, {{childList: true, subtree: true}});
+  new MutationObserver(name).observe(view,
+    {{childList: true, subtree: true, attributes: true, attributeFilter: ["disabled"]}});
 }})(200);
 """
 
 
 def named(view: ipywidgets.Box) -> ipywidgets.Box:
-    """``view`` with names: sliders after their descriptions, pictures after the title in bold.
+    """``view`` with names: sliders after their descriptions, pictures after their sentence.
 
     Text of class `WORDS` becomes a status, which screen readers say when it changes.
     """

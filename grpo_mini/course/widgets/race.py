@@ -4,8 +4,8 @@ from pathlib import Path
 
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
+from ...experiments.look import LOOKS, MEANT, RULE, TICK
 from ...experiments.statistics import RUNS, at, band, bootstrap, curve, load
-from ..figures import LOOKS
 from .base import Lab, choice, flag
 from .looks import axes_of
 
@@ -106,7 +106,7 @@ class RaceViewer(Lab):
     @staticmethod
     def draw(figure, numbers):
         (axes,) = axes_of(figure, left=0.08)
-        places = dict(zip(SETTINGS, LOOKS, strict=True))
+        places = dict(zip(SETTINGS, (MEANT["GRPO"], MEANT["PPO"], *LOOKS[:2]), strict=True))
         for label, found in numbers["shown"].items():
             look, name = places[label], SETTINGS[label]
             axes.plot(found["x"], found["mean"], label=f"{name}, {len(found['seeds'])} seeds",
@@ -118,8 +118,8 @@ class RaceViewer(Lab):
                 for line in found["seeds"].values():
                     axes.plot(*line, color=look["color"], linestyle=look["linestyle"], lw=0.7)
         if numbers["shown"]:
-            axes.axvline(numbers["end"], color="0.4", linewidth=1, linestyle=":")
-            axes.legend(fontsize=11, frameon=False, loc="lower right")
+            axes.axvline(numbers["end"], color=RULE, linewidth=1, linestyle=":")
+            axes.legend(fontsize=TICK, frameon=False, loc="lower right")
         axes.set(title=f"{numbers['metric']} (held-out problems)", xlabel=numbers["x"])
         axes.set_ylim(0, None if numbers["metric"] == "response tokens" else 1.03)
         axes.xaxis.set_major_locator(MaxNLocator(6))

@@ -3,12 +3,13 @@
 import torch
 
 from ...advantages import compute_relative_rewards, silent_groups, standardize
+from ...experiments.look import REFERENCE, RULE, SERIES, TICK
 from .base import Lab, flag, slider
-from .looks import DOWN, FOURTH, THIRD, UP, axes_of
+from .looks import axes_of
 
 SIZE = 8
 RIGHT = {"easy": 7, "medium": 4, "hard": 1}
-COLOURS = {"easy": UP, "medium": THIRD, "hard": DOWN, "silent": FOURTH}
+COLOURS = dict(zip(("easy", "medium", "hard"), SERIES, strict=False)) | {"silent": REFERENCE}
 
 
 class NormalisationStack(Lab):
@@ -77,10 +78,10 @@ class NormalisationStack(Lab):
                 for value, area in zip(counted, areas, strict=True):
                     place = (value, list(COLOURS).index(name))
                     axes.annotate(
-                        f"{value:.2f}", place, xytext=(0, area**0.5 / 2 + 2), fontsize=11,
+                        f"{value:.2f}", place, xytext=(0, area**0.5 / 2 + 2), fontsize=TICK,
                         textcoords="offset points", ha="center",
                     )  # fmt: skip
-        axes.axvline(0, color="0.3", linewidth=1)
+        axes.axvline(0, color=RULE, linewidth=1)
         axes.set_yticks(range(len(COLOURS)), list(COLOURS))
         axes.set(title="advantages (larger dot: more samples)", ylim=(-0.6, 4.1))
         edge = 1.15 * max(3.0, *(abs(a) for row in numbers["advantages"] for a in row))

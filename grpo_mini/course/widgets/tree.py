@@ -6,11 +6,11 @@ import torch
 from matplotlib.collections import LineCollection
 from torch import Tensor
 
+from ...experiments.look import INK, REFERENCE, SERIES, TICK
 from ...losses import entropy, token_log_probs
 from ...models import Model, Tokenizer, encode_prompts
 from ..toy import TOY
 from .base import Lab, choice, slider
-from .looks import GREY, UP
 
 BRANCHES = (2, 2, 3)
 BEGIN, END = (0.0, 1.85, 3.1), (0.9, 2.55, 3.7)  # where the branches of each level are drawn
@@ -125,7 +125,9 @@ class SamplingTree(Lab):
                 for start, end in zip(parents, heights, strict=True)
             ]
             axes.add_collection(
-                LineCollection(ends, linewidths=[0.8 + 9 * p for p in paths], colors=UP, alpha=0.6)
+                LineCollection(
+                    ends, linewidths=[0.8 + 9 * p for p in paths], colors=SERIES[0], alpha=0.6
+                )
             )
             for i, end in enumerate(heights):
                 on_best = i == best // each
@@ -133,9 +135,9 @@ class SamplingTree(Lab):
                 if level + 1 == len(BRANCHES):
                     text += f"   path {paths[i]:.3f}"
                 axes.text(
-                    END[level] + 0.05, end, text, fontsize=11, va="center", parse_math=False,
+                    END[level] + 0.05, end, text, fontsize=TICK, va="center", parse_math=False,
                     weight="bold" if on_best else "normal",
-                    color="black" if paths[i] >= 0.01 else GREY,
+                    color=INK if paths[i] >= 0.01 else REFERENCE,
                 )  # fmt: skip
             above = heights
 

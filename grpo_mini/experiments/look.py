@@ -1,0 +1,122 @@
+"""The visual language: what each colour means, how large type is, how a page takes a picture.
+
+Whatever is drawn, in a figure, a widget, a card or the pipeline, takes its looks from here. Colour
+is never alone: line style, marker, hatch, sign or word says the same.
+"""
+
+import base64
+import html
+import io
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+# A colour is a meaning. Blue and vermilion are the two algorithms', and nothing else's.
+GRPO, PPO, REFERENCE = "#0072B2", "#D55E00", "#767676"
+PLUS, MINUS = "#009E73", "#A8327D"  # right and wrong, praised and blamed, more and less likely
+OPEN = "#B8860B"  # neither: it depends, be careful
+THOUGHT = "#C9A227"  # what stands between <think> and </think>
+INK, RULE, QUIET, SHADE, GRID, PAPER = (
+    "#1A1A1A",
+    "#4D4D4D",
+    "#808080",
+    "#EBEBEB",
+    "#E6E6E6",
+    "white",
+)
+# What has no meaning of its own, in the order in which it comes.
+SERIES = ("#4B4B9B", "#C48A00", "#2A9DB0", "#8C6D5A")
+LINES = (("-", "o"), ("--", "s"), ("-.", "^"), (":", "D"))
+HATCHES = ("", "//", "..", "xx")
+LOOKS = tuple(
+    {"color": colour, "linestyle": line, "marker": marker}
+    for colour, (line, marker) in zip(SERIES, LINES, strict=True)
+)
+MEANT = {
+    "GRPO": {"color": GRPO, "linestyle": "-", "marker": "o"},
+    "PPO": {"color": PPO, "linestyle": "--", "marker": "s"},
+    "reference": {"color": REFERENCE, "linestyle": ":", "marker": "D"},
+    "right": {"color": PLUS, "linestyle": "-", "marker": "o"},
+    "wrong": {"color": MINUS, "linestyle": "--", "marker": "s"},
+}
+
+# Type in points. A page shows an inch as `PIXELS`, so the smallest is 12 pixels high.
+TITLE, LABEL, TICK, SMALL, TINY = 13, 12, 11, 10, 9
+PIXELS, WIDEST = 96, 10.4  # inches that a page has room for
+TEXT_WIDTH = 0.602  # of a letter of the monospaced type, in its size
+LOOK = {
+    "axes.axisbelow": True, "axes.edgecolor": RULE, "axes.grid": True, "axes.grid.axis": "y",
+    "axes.labelsize": LABEL, "axes.spines.right": False, "axes.spines.top": False,
+    "axes.titlesize": TITLE, "axes.titley": 1.0, "axes.unicode_minus": False, "grid.color": GRID,
+    "svg.hashsalt": "grpo_mini", "text.color": INK, "xtick.labelsize": TICK,
+    "ytick.labelsize": TICK,
+}  # fmt: skip
+
+# A page's own colours, which follow its theme; without JupyterLab the text's.
+TEXT, LINE = "var(--jp-ui-font-color1, currentColor)", "#8888"
+MONO = "var(--jp-code-font-family, monospace)"
+LARGE_TEXT, SMALL_TEXT = "font-size:110%", "font-size:90%"
+# In a dark theme a picture is turned: white to black, each hue staying itself. A widget whose
+# kernel is gone says what to do.
+STYLE = (
+    "<style>[data-jp-theme-light='false'] :is(img.grpo-picture, .grpo-view img)"
+    "{filter:invert(.9) hue-rotate(180deg)}"
+    ".grpo-view.jupyter-widgets-disconnected::before{content:'Its kernel is gone: run this cell.';"
+    "font-weight:bold}</style>"
+)
+
+
+def look_of(name: str, i: int) -> dict[str, str]:
+    """Colour, line and marker of a series: by its meaning if it has one, else by its place.
+
+    "PPO, four updates" has PPO's colour, and line and marker of its place.
+    """
+    by_place, algorithm = LOOKS[i % len(LOOKS)], name.partition(",")[0]
+    if name not in MEANT and algorithm in ("GRPO", "PPO"):
+        return by_place | {"color": MEANT[algorithm]["color"]}
+    return MEANT.get(name, by_place)
+
+
+def tint(colour: str, strength: float) -> str:
+    """A background that text stays readable on, in either theme: from 0, none, to 1."""
+    return f"{colour}{round(0.45 * 255 * min(max(strength, 0.0), 1.0)):02x}"
+
+
+def style(axes: Axes) -> None:
+    """Light grid, no box, large type."""
+    axes.grid(True, color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=TICK)
+    axes.xaxis.label.set_fontsize(LABEL)
+    axes.title.set_fontsize(TITLE)
+
+
+def png(figure: Figure, scale: int = 2, colours: int = 48) -> bytes:
+    """The figure as a PNG file at ``scale`` times its size on a page, with a palette: drawings
+    lose nothing by it and take a third of the space."""
+    buffer, few = io.BytesIO(), io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=scale * PIXELS)
+    picture = Image.open(buffer).convert("RGB")
+    method = Image.Quantize.MAXCOVERAGE  # a colour that is rare has a meaning too
+    picture = picture.quantize(colours, method=method, dither=Image.Dither.NONE)
+    picture.save(few, format="png", optimize=True)
+    return few.getvalue()
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as an SVG file: sharp at any zoom, and sooner made than a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def picture_html(picture: bytes, alt: str, width: float) -> str:
+    """A PNG file on a page: ``width`` inches wide if there is room, ``alt`` for those who hear."""
+    data = base64.b64encode(picture).decode()
+    return (
+        f"{STYLE}<img class='grpo-picture' alt='{html.escape(alt, quote=True)}' "
+        f"style='max-width:100%;height:auto' width='{round(width * PIXELS)}' "
+        f"src='data:image/png;base64,{data}'/>"
+    )
