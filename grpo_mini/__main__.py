@@ -11,7 +11,7 @@ from .support.rewards import RewardError
 from .trainer import TrainingDivergedError
 
 # Commands with a file of their own. All are loaded by name, and only when they are called.
-OWN_FILE = {"demo", "cost", "gpu-check", "experiment", "microscope", "preferences"}
+OWN_FILE = {"demo", "cost", "gpu-check", "experiment", "microscope", "preferences", "thinking"}
 # What a user can mend: one line, not a traceback.
 USERS = (ValueError, OSError, CheckpointError, RewardError, TrainingDivergedError,
          FloatingPointError, torch.OutOfMemoryError)  # fmt: skip

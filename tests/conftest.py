@@ -29,7 +29,7 @@ def algorithm(request) -> str:
     return request.param
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_trainer():
     """Make a small trainer: ``small_trainer("grpo", kl_coef=0.1)``."""
 

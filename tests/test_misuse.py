@@ -749,6 +749,7 @@ def test_f28_a_checkpoint_is_no_folder_for_a_run(run_folder, capsys):
         ["warmstart", "--out", "FILE"],
         ["demo", "--out", "FILE"],
         ["microscope", "--out", "FILE/x"],
+        ["thinking", "--out", "FILE/x"],
         ["preferences", "--out", "FILE/x"],
         ["cost", "--ledger", "FILE/x"],
         ["experiment", "zoo", "--out", "FILE"],
@@ -860,6 +861,9 @@ def test_f22_wherever_text_is_read_or_written_its_encoding_is_named(folder):
 MACHINE = re.compile(r"(^|[^A-Za-z0-9_.~])/(tmp|work|root|home|opt|Users)/[A-Za-z0-9_]", re.M)
 
 
+BINARY = (".png", ".gif", ".safetensors")
+
+
 def test_f33_no_tracked_file_holds_the_place_of_a_machine():
     """Kind: records hold where they were made."""
     listed = subprocess.run(
@@ -870,7 +874,7 @@ def test_f33_no_tracked_file_holds_the_place_of_a_machine():
     found = []
     for name in filter(None, listed.stdout.split("\0")):
         path = ROOT / name
-        if path.suffix in (".png", ".safetensors") or not path.exists() or path == Path(__file__):
+        if path.suffix in BINARY or not path.exists() or path == Path(__file__):
             continue
         text = path.read_text(encoding="utf-8")
         if MACHINE.search(text) or str(ROOT) in text:

@@ -1,25 +1,134 @@
-"""Training in a notebook, with a figure that grows while it runs."""
+"""Training in a notebook, watched: curves, and the same questions' answers as they change."""
 
 import html
 import time
+from collections.abc import Sequence
 
-from IPython.display import HTML, Image, display
+from IPython.display import HTML, display
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from ..experiments.plots import style
+from ..experiments import look
+from ..experiments.thinking import Answer, answers, in_words, questions_of
+from ..tasks.task import is_right
 from ..trainer import Trainer, TrainingInterrupted
 from .cards import Card
-from .figures import png
-
-PANELS = {
-    "reward_mean": "mean reward",
-    "think_share": "share that thinks first",
-    "length_mean": "mean length (tokens)",
-}
 
 
-def train_live(trainer: Trainer, steps: int, every: float = 1.0) -> list[dict]:
-    """Train ``steps`` steps and redraw the curves about every ``every`` seconds.
+class Watch:
+    """What is seen of a training from now on, as HTML that fits one screen.
+
+    Args:
+        trainer: its history grows while it trains.
+        steps: how many are to come: the curves' axis ends there from the start.
+    """
+
+    def __init__(self, trainer: Trainer, steps: int):
+        self.trainer, self.first, self.last = trainer, trainer.step, trainer.step + steps
+        self.asked = questions_of(trainer)
+        self.before: list[Answer] = []
+        self.ask()
+
+    def ask(self) -> None:
+        """Ask the questions again: takes as long as eight responses."""
+        self.now, self.asked_at = answers(self.trainer, self.asked), self.trainer.step
+        self.before = self.before or self.now
+
+    @property
+    def rows(self) -> list[dict]:
+        """The steps since it began to watch."""
+        return [row for row in self.trainer.history if row["step"] > self.first]
+
+    def html(self) -> str:
+        """Curves beside answers."""
+        return (
+            "<div style='display:flex;flex-wrap:wrap;gap:16px;align-items:flex-start'>"
+            f"<div style='flex:0 1 340px'>{self.curves()}</div>"
+            f"<div style='flex:1 1 480px;overflow-x:auto'>{self.answers()}</div></div>"
+        )
+
+    def curves(self) -> str:
+        """Reward and share of thinking above, length below."""
+        rows = self.rows
+        figure = Figure(figsize=(3.5, 4.2), layout="constrained")
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+        for axes, metric, name, colour, line in (
+            (above, "reward_mean", "mean reward", look.PLUS, "-"),
+            (above, "think_share", "share that thinks first", look.THOUGHT, "--"),
+            (below, "length_mean", "mean length (tokens)", look.SERIES[0], "-"),
+        ):
+            values = [row[metric] for row in rows]
+            axes.plot([row["step"] for row in rows], values, line, color=colour, linewidth=2.2,
+                      marker="o", markevery=[-1] if rows else None, label=name)  # fmt: skip
+            look.style(axes)
+        rewards = [row["reward_mean"] for row in rows]
+        above.set(xlim=(self.first, self.last), ylim=(min(0, *rewards, 0), max(1, *rewards, 1)))
+        longest = max((row["length_mean"] for row in rows), default=0)
+        below.set(ylim=(0, max(40, 1.1 * longest)), xlabel="step")
+        below.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        for axes in (above, below):
+            axes.legend(loc="lower right", frameon=False,
+                        fontsize=look.SMALL)  # fmt: skip
+        return look.picture_html(look.png(figure), self.in_words(), 3.5)
+
+    def in_words(self) -> str:
+        """The curves in words."""
+        if not self.rows:
+            return f"Curves of {self.last - self.first} steps to come: none taken yet."
+        last = self.rows[-1]
+        return (
+            f"At step {last['step']} of {self.last}: mean reward {last['reward_mean']:.2f}, "
+            f"{last['think_share']:.0%} think first, {last['length_mean']:.0f} tokens on average."
+        )
+
+    def answers(self) -> str:
+        """The questions with what the model says to them now, and how it was before."""
+        if not self.asked:
+            return ""
+        head = f"<b>Step {self.asked_at}: {in_words(self.now)}.</b>"
+        if self.asked_at > self.first:
+            head += f" Before: {in_words(self.before)}."
+        rows = "".join(map(answer_row, self.now))
+        return (
+            f"<div>{head} The same {len(self.asked)} questions each time; a "
+            f"{thought_html('thought')} is tinted.</div>"
+            f"<table style='border-collapse:collapse'>{rows}</table>"
+        )
+
+
+def thought_html(text: str) -> str:
+    """Text on the tint of what is thought."""
+    tint = look.tint(look.THOUGHT, 0.7)
+    return f"<span style='background:{tint};padding:1px 3px'>{html.escape(text)}</span>"
+
+
+def answer_row(answer: Answer) -> str:
+    """Mark, question, thought and answer as a row of a table."""
+    thought, said = answer.parts
+    colour = look.PLUS if answer.right else look.MINUS
+    mark, word = ("✓", "right") if answer.right else ("✗", "wrong")
+    cell = (
+        f"<td style='text-align:left;padding:2px 6px;white-space:nowrap;font-family:{look.MONO}'>"
+    )
+    question = f"{cell}{html.escape(answer.question)}</td>" if answer.question else ""
+    shown = (thought_html(thought) + " ") if thought else ""
+    return (
+        f"<tr><td style='text-align:left;padding:2px 6px;white-space:nowrap'>"
+        f"<b style='border-bottom:3px solid {colour}'>{mark}</b> "
+        f"{word}</td>{question}{cell}{shown}<b>{html.escape(said)}</b></td></tr>"
+    )
+
+
+def responses(texts: Sequence[str], rewards: Sequence[float]) -> HTML:
+    """Responses with their thoughts tinted; those paid 1 are marked right, all others wrong."""
+    found = [Answer("", t, bool(is_right(r))) for t, r in zip(texts, rewards, strict=True)]
+    return HTML(
+        f"<table style='border-collapse:collapse'>{''.join(map(answer_row, found))}</table>"
+    )
+
+
+def train_live(trainer: Trainer, steps: int, every: float = 1.5) -> list[dict]:
+    """Train ``steps`` steps and show what changes, about every ``every`` seconds.
 
     Interrupting the kernel stops after the running step; a card says so, and the notebook goes on
     with the model as it is then.
@@ -27,17 +136,19 @@ def train_live(trainer: Trainer, steps: int, every: float = 1.0) -> list[dict]:
     Returns:
         The trainer's history.
     """
+    watch = Watch(trainer, steps)
     status = display(HTML(progress_html(trainer, 0, steps)), display_id=True)
-    picture = display(Image(training_picture(trainer)), display_id=True)
+    picture = display(HTML(watch.html()), display_id=True)
     first, start, drawn = trainer.step, time.perf_counter(), 0.0
 
     def redraw(row: dict) -> None:
         nonlocal drawn
         now, done = time.perf_counter(), trainer.step - first
         if now - drawn >= every or done == steps:
-            drawn = now
+            watch.ask()
             status.update(HTML(progress_html(trainer, done, steps, now - start)))
-            picture.update(Image(training_picture(trainer)))
+            picture.update(HTML(watch.html()))
+            drawn = time.perf_counter()
 
     try:
         return trainer.train(steps, on_step=redraw)
@@ -69,16 +180,3 @@ def progress_html(trainer: Trainer, done: int, steps: int, seconds: float | None
         f"<progress value='{done}' max='{steps}' style='width:60%' "
         f"aria-label='training progress'></progress>"
     )
-
-
-def training_picture(trainer: Trainer) -> bytes:
-    """Reward, share of thinking and length over the steps so far, as PNG."""
-    figure = Figure(figsize=(11, 2.8), layout="constrained")
-    rows = [row for row in trainer.history if row["step"] > 0]
-    for axes, (metric, title) in zip(figure.subplots(1, 3), PANELS.items(), strict=True):
-        axes.plot([row["step"] for row in rows], [row[metric] for row in rows], color="#0072B2")
-        axes.set(title=title, xlabel="step")
-        if metric != "length_mean":
-            axes.set_ylim(0, 1)
-        style(axes)
-    return png(figure, dpi=90)
