@@ -7,8 +7,17 @@ import pytest
 from grpo_mini.__main__ import main
 from grpo_mini.course import RolloutMicroscope, predict
 from grpo_mini.course.predictions import ROLLOUT
-from grpo_mini.course.widgets.microscope import RECORDED, tour
+from grpo_mini.course.widgets.microscope import (
+    END,
+    RECORDED,
+    STILL,
+    row,
+    token_html,
+    token_style,
+    tour,
+)
 from grpo_mini.experiments.microscope import read_rollouts
+from grpo_mini.experiments.thinking import WRITTEN
 
 
 @pytest.fixture(scope="module")
@@ -62,26 +71,53 @@ def test_every_step_prompt_and_sample_is_shown_as_recorded():
             assert f"advantage {shown['advantage']:+.2f}" in lab.words.value
 
 
-def test_the_tour_has_five_moments_that_are_what_their_names_say():
+def test_the_tour_has_five_moments_that_show_what_their_names_say():
     lab = RolloutMicroscope()
     assert len(lab.presets) == 5
     found = {}
     for name in lab.presets:
         lab.preset(name)
         found[name] = lab.numbers
-        assert lab.picture.value[:4] == b"\x89PNG"
+        text = "".join(lab.numbers["tokens"]).removesuffix(END)
+        assert WRITTEN.fullmatch(text), f"{name}: {text}"
 
     def mine(name, what):
         return found[name][what][found[name]["sample"] - 1]
 
-    assert mine("thinking pays", "advantages") > 0 and "<think>" in found["thinking pays"]["tokens"]
-    assert mine("a guess is punished", "advantages") < 0
-    assert (
-        mine("a lucky guess", "rewards") == 1 and "<think>" not in found["a lucky guess"]["tokens"]
-    )
-    assert mine("a slip while thinking", "rewards") == 0
+    for name, sign in (("thinking pays", 1), ("a guess is punished", -1), ("a lucky guess", 1),
+                       ("a slip while thinking", -1)):  # fmt: skip
+        assert mine(name, "advantages") * sign > 0
+        assert sum(found[name]["changes"]) * sign > 0, f"{name}: the tints say otherwise"
+        assert ("<think>" in found[name]["tokens"]) == ("thinking" in name)
+    assert mine("a lucky guess", "rewards") == 1 and mine("a slip while thinking", "rewards") == 0
     assert len(set(found["a silent group"]["rewards"])) == 1
     assert "silent" in lab.sentence(found["a silent group"])
+
+
+def test_the_tints_are_those_of_the_sentence():
+    """In every recorded response: as many tokens are tinted up and down as the sentence counts."""
+    lab = RolloutMicroscope()
+    for step in lab.rows:
+        for prompt in range(1, len(lab.rows[step]) + 1):
+            for i in range(len(lab.rows[step][prompt - 1]["samples"])):
+                numbers = lab.compute(
+                    {"step": step, "prompt": prompt, "sample": i + 1, "numbers": False}
+                )
+                line = row(numbers, i).split("line-height")[1]
+                ups, downs = line.count("2px solid"), line.count("2px dotted")
+                words = lab.sentence(numbers)
+                assert f"{ups} of its {len(numbers['tokens'])} tokens are more likely" in words
+                assert f", {downs} less" in words
+                assert line.count("<span title=") == len(numbers["tokens"])
+
+
+def test_a_token_that_did_not_move_is_neutral_and_says_so():
+    for change in (0.0, STILL, -STILL):
+        assert "background" not in token_style(change)
+    assert "background" in token_style(0.01) and "solid" in token_style(0.01)
+    assert "dotted" in token_style(-0.01)
+    assert "title='probability 0.50, change +0.000 nats'" in token_html("<b>", 0.0, 0.5, False)
+    assert "&lt;b&gt;" in token_html("<b>", 0.0, 0.5, False)
 
 
 def test_questions_about_the_rollouts_are_answered_by_the_recorded_numbers():
@@ -111,11 +147,11 @@ def test_numbers_appear_on_demand():
 
 def test_a_tour_of_a_run_without_lucky_guesses_is_shorter():
     sample = {
-        "tokens": ["<think>"],
+        "tokens": ["<answer>", "2", "</answer>", END],
         "reward": 0.0,
         "advantage": 0.0,
-        "before": [0.0],
-        "after": [0.0],
+        "before": [0.0] * 4,
+        "after": [0.0] * 4,
     }
     rows = {1: [{"samples": [sample, sample], "question": "1+1=", "answer": "2"}]}
     assert list(tour(rows)) == ["a silent group"]

@@ -6,11 +6,14 @@ import re
 import ipywidgets
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 
 from grpo_mini import load_policy
 from grpo_mini.advantages import compute_relative_rewards, gae, leave_one_out, standardize
 from grpo_mini.course import ExactPolicy, GradientCloud, SamplingTree, predictions, widgets
+from grpo_mini.course.widgets import moving
 from grpo_mini.course.widgets.base import Lab, slider
+from grpo_mini.experiments.look import REFERENCE
 from grpo_mini.losses import clipped_surrogate, entropy, kl_penalty, token_weights
 from grpo_mini.models import TINY_QWEN
 
@@ -74,7 +77,7 @@ def test_every_pair_of_corners_is_drawn(kind):
     for first, second in itertools.combinations(names, 2):
         for a, b in ((0, 0), (-1, -1), (0, -1)):
             lab.set(**{first: ends(lab.controls[first])[a], second: ends(lab.controls[second])[b]})
-            assert lab.picture.value[:4] == b"\x89PNG"
+            assert lab.picture.value[:5] == b"<?xml"
             seen += 1
         lab.reset()
         if seen > 60:
@@ -90,6 +93,29 @@ def test_a_change_changes_picture_and_sentence_and_reset_brings_both_back(kind):
     assert lab.picture.value != before[0] and lab.words.value != before[1]
     lab.reset()
     assert (lab.picture.value, lab.words.value) == before
+
+
+@pytest.mark.parametrize("kind", LABS)
+def test_a_control_is_disabled_exactly_where_it_would_change_nothing(kind, without_pictures):
+    """Disabled, it says why; from any preset, with each control in both of its corners."""
+    lab = kind()
+    for preset in [None, *lab.presets]:
+        lab.reset() if preset is None else lab.preset(preset)
+        state = lab.state
+        for name, control in lab.controls.items():
+            if name not in lab.idle(state):
+                assert not control.disabled and control.tooltip in (
+                    control.description,
+                    f"reward {name[1:]}",
+                )
+                continue
+            assert control.disabled and len(control.tooltip) > len(control.description) + 10
+            said, numbers = lab.words.value, lab.numbers
+            for value in ends(control):
+                changed = lab.compute(state | {name: value})
+                assert lab.sentence(changed) in said
+                drawn = {key: v for key, v in changed.items() if key != name}
+                assert drawn == {key: v for key, v in numbers.items() if key != name}
 
 
 @pytest.mark.parametrize("kind", LABS)
@@ -115,8 +141,10 @@ def test_the_static_view_has_picture_and_sentence(kind):
     lab = kind()
     bundle = lab._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
-    assert "<img alt=" in bundle["text/html"] and "data:image/png;base64," in bundle["text/html"]
+    assert "<img class='grpo-picture' alt=" in bundle["text/html"]
+    assert "data:image/png;base64," in bundle["text/html"]
     assert lab.sentence(lab.numbers) in bundle["text/html"]
+    assert "Run this cell" in bundle["text/html"]
 
 
 @pytest.mark.parametrize("kind", LABS)
@@ -418,3 +446,51 @@ def test_committing_gives_the_verdict_once(number):
 def test_an_unknown_question_is_refused():
     with pytest.raises(ValueError, match="no question '9.9'"):
         predictions.predict("9.9")
+
+
+# ---------------------------------------------------------------------------- moving distribution
+
+
+@pytest.mark.parametrize("baseline", [0.0, 0.5, 2.5])
+def test_what_moves_the_distribution_is_the_gradient_on_average(baseline):
+    """Over all pairs that may be drawn: REINFORCE's push is exact, with any baseline."""
+    found = POLICY.expected_group_gradient(
+        moving.REWARDS, 2, lambda r: moving.advantages_of("REINFORCE", r, baseline, 0.0)
+    )
+    assert torch.allclose(found, POLICY.gradient(moving.REWARDS), atol=1e-6)
+    tokens = torch.tensor([3, 0])
+    advantages = moving.advantages_of("REINFORCE", moving.REWARDS[tokens], baseline, 0.0)
+    rows = POLICY.estimates(moving.REWARDS, baseline)[tokens]
+    assert torch.allclose(moving.push(POLICY.probs, tokens, advantages), rows.mean(dim=0))
+
+
+def test_each_algorithm_has_its_own_advantages():
+    rewards = torch.tensor([2.0, 0.2, 0.2, 1.0])
+    assert torch.equal(
+        moving.advantages_of("GRPO", rewards, 9.0, 9.0), compute_relative_rewards(rewards, 4)[0]
+    )
+    expected = standardize(rewards - 0.7)
+    assert torch.equal(moving.advantages_of("PPO", rewards, 9.0, 0.7), expected)
+    assert not moving.advantages_of("GRPO", torch.full((4,), 2.0), 0.0, 0.0).any()
+
+
+def test_a_silent_step_is_grey_moves_nothing_and_says_so():
+    lab = moving.MovingDistribution()
+    for name in lab.presets:
+        lab.preset(name)
+        silent = lab.numbers["method"] == "GRPO" and lab.numbers["alike"]
+        assert ("silent" in lab.words.value) == silent
+        colours = {bar.get_facecolor()[:3] for bar in lab.drawn().axes[0].patches[5:10]}
+        grey = to_rgb(REFERENCE) in colours
+        assert grey == lab.numbers["still"] == (max(map(abs, lab.numbers["change"])) < 1e-6)
+    assert silent, "the last preset is of one"
+
+
+def test_the_walk_begins_where_it_says_and_its_rewards_are_its_policys():
+    rows = moving.walk("PPO", 0.0, 4, 0.5, 1)
+    assert rows[0]["probs"] == pytest.approx(POLICY.probs.tolist(), abs=1e-6)
+    for row, after in itertools.pairwise(rows):
+        policy = torch.tensor(row["probs"])
+        assert row["reward"] == pytest.approx((policy @ moving.REWARDS).item())
+        moved = [p + c for p, c in zip(row["probs"], row["change"], strict=True)]
+        assert after["probs"] == pytest.approx(moved, abs=1e-6)

@@ -8,6 +8,7 @@ from .group_size import GroupSize
 from .kl import KLEstimators
 from .length import Length
 from .mixer import AdvantageMixer
+from .moving import MovingDistribution
 from .stack import NormalisationStack
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "GroupSize",
     "KLEstimators",
     "Length",
+    "MovingDistribution",
     "NormalisationStack",
 ]
