@@ -6,6 +6,7 @@ import pytest
 
 from grpo_mini.experiments import headline
 from grpo_mini.experiments.statistics import RUNS
+from grpo_mini.experiments.verdicts import SIGNS
 from tests.synthetic_runs import write, write_cost
 
 ROOT = Path(__file__).parent.parent
@@ -74,5 +75,8 @@ def test_the_picture_is_drawn_and_the_same_each_time(runs, tmp_path):
         headline.draw(runs).savefig(path, dpi=60)
     assert first.read_bytes() == second.read_bytes()
     texts = [text.get_text() for text in headline.draw(runs).axes[2].texts]
-    words = [text.removesuffix(" …") for text in texts[2::3]]
-    assert words == [claim.verdict(runs).word for claim in headline.CLAIMS]
+    wanted = [f"{SIGNS[claim.verdict(runs).word][0]} {claim.number}" for claim in headline.CLAIMS]
+    assert texts[:-1:2] == wanted
+    assert [text.replace("\n", " ") for text in texts[1:-1:2]] == [
+        claim.short for claim in headline.CLAIMS
+    ]

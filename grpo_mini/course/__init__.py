@@ -4,9 +4,9 @@ from . import exercises, figures
 from .cards import Card, say, show, table, token_grid
 from .checker import check, hint, solution
 from .exact import ExactPolicy
-from .ledger import ledger
+from .ledger import chips, ledger
 from .lesson_diff import show_diff
-from .live import reached, train_live
+from .live import reached, responses, train_live
 from .mine import my_grpo
 from .predictions import predict
 from .preflight import preflight
@@ -21,6 +21,7 @@ from .widgets import (
     GroupSize,
     KLEstimators,
     Length,
+    MovingDistribution,
     NormalisationStack,
 )
 from .widgets.board import TrainingBoard
@@ -42,12 +43,14 @@ __all__ = [
     "GroupSize",
     "KLEstimators",
     "Length",
+    "MovingDistribution",
     "NormalisationStack",
     "RaceViewer",
     "RolloutMicroscope",
     "SamplingTree",
     "TrainingBoard",
     "check",
+    "chips",
     "exercises",
     "figures",
     "hint",
@@ -57,6 +60,7 @@ __all__ = [
     "preflight",
     "progress",
     "reached",
+    "responses",
     "say",
     "show",
     "show_diff",

@@ -7,9 +7,10 @@ from pathlib import Path
 from IPython.display import HTML
 
 from ..experiments.claims import CLAIMS, Claim
+from ..experiments.look import TEXT, tint
 from ..experiments.record import read_lines
 from ..experiments.statistics import RUNS
-from ..experiments.verdicts import SIGNS, Verdict
+from ..experiments.verdicts import SIGNS, WORDS, Verdict
 
 ARXIV = re.compile(r"\b\d{4}\.\d{5}(v\d+)?\b")
 
@@ -28,6 +29,23 @@ def ledger(runs: Path = RUNS, link: str = "../data/runs") -> HTML:
     return HTML(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
 
 
+def chips(runs: Path = RUNS) -> HTML:
+    """A chip a claim: sign, number and claim on the verdict's tint, a link to its row."""
+    parts = []
+    for claim in CLAIMS:
+        word = claim.verdict(runs).word
+        sign, colour = SIGNS[word]
+        parts.append(
+            f"<a href='#claim-{claim.number}' title='{html.escape(word)}' "
+            f"style='color:{TEXT};text-decoration:none;padding:4px 10px;border-radius:14px;"
+            f"border:2px solid {colour};background:{tint(colour, 0.4)}'>{sign} "
+            f"<b>{claim.number}</b> {html.escape(claim.short)}</a>"
+        )
+    said = ", ".join(f"{SIGNS[word][0]} {word}" for word in WORDS)
+    style = "display:flex;flex-wrap:wrap;gap:6px;line-height:1.4"
+    return HTML(f"<div style='{style}'>{''.join(parts)}</div><div>{said}</div>")
+
+
 def row(claim: Claim, verdict: Verdict, runs: Path, link: str) -> str:
     """One claim as a row of the table."""
     sign, colour = SIGNS[verdict.word]
@@ -38,11 +56,11 @@ def row(claim: Claim, verdict: Verdict, runs: Path, link: str) -> str:
         html.escape(claim.literature, quote=False),
     )
     cells = (
-        f"<b>{claim.number}</b> {html.escape(claim.text, quote=False)}",
+        f"<b id='claim-{claim.number}'>{claim.number}</b> {html.escape(claim.text, quote=False)}",
         f"{html.escape(verdict.measured, quote=False)} {sources(verdict, runs, link)}"
         f"<details><summary>rule</summary>{html.escape(claim.rule, quote=False)}</details>",
         elsewhere,
-        f"<span style='color:{colour}'>{sign}</span> {word}",
+        f"<span style='border-bottom:3px solid {colour}'>{sign}</span> {word}",
     )
     style = "text-align:left;vertical-align:top"
     return "<tr>" + "".join(f"<td style='{style}'>{cell}</td>" for cell in cells) + "</tr>"

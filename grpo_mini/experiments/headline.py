@@ -6,6 +6,7 @@ the README's block with what is computed.
 
 import argparse
 import re
+import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -15,7 +16,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from .claims import CLAIMS
 from .judging import cells, processor_saving, saving, span
-from .plots import STYLES, style
+from .look import INK, LABEL, LOOK, MEANT, PAPER, SMALL, TINY, TITLE, WIDEST, style
 from .statistics import RUNS, Run, at, band, bootstrap, common_end, difference, final, load
 from .verdicts import FAILS, HOLDS, ONLY_WHEN, SIGNS, UNDECIDED, UNMEASURED
 
@@ -86,44 +87,61 @@ def lines(runs: Path = RUNS) -> list[str]:
 
 
 def draw(runs: Path = RUNS) -> Figure:
-    """The race with bands over samples and over processor time, and the ledger's verdicts."""
+    """The race over processor time, large, and over samples; below it the claims' verdicts."""
     race = load("race", runs)
-    figure = Figure(figsize=(12.5, 4.6), layout="constrained")
-    matplotlib.rcParams["svg.hashsalt"] = "grpo_mini"
-    first, second, third = figure.subplots(1, 3, width_ratios=[1, 1, 1.15])
-    for axes, x, label in ((first, "samples", "samples"),
-                           (second, "cpu_seconds", "processor seconds")):  # fmt: skip
-        curves(axes, race, x)
-        axes.set(title="right answers", xlabel=label, ylim=(0, 1.0))
-    first.legend(fontsize=13, frameon=False, loc="lower right")
-    third.axis("off")
-    third.set(xlim=(0, 1), ylim=(len(CLAIMS) - 0.4, -1.0))
-    third.set_title("what became of the claims", fontsize=14)
-    for y, claim in enumerate(CLAIMS):
+    figure = Figure(figsize=(WIDEST, 6.4), layout="constrained")
+    matplotlib.rcParams["svg.hashsalt"] = LOOK["svg.hashsalt"]
+    places = figure.subplot_mosaic([["time", "samples"], ["claims", "claims"]],
+                                   width_ratios=[1.7, 1], height_ratios=[1.9, 1])  # fmt: skip
+    for name, x, title, label in (
+        ("time", "cpu_seconds", "right answers over processor time", "processor seconds"),
+        ("samples", "samples", "over samples", "samples"),
+    ):
+        curves(places[name], race, x)
+        places[name].set(title=title, xlabel=label, ylim=(0, 1.0))
+    places["time"].legend(fontsize=TITLE, frameon=False, loc="lower right")
+    chips(places["claims"], runs)
+    return figure
+
+
+def chips(axes: Axes, runs: Path = RUNS) -> None:
+    """The claims in two rows: sign and number on the verdict's colour, under it the claim."""
+    columns = (len(CLAIMS) + 1) // 2
+    axes.axis("off")
+    axes.set(xlim=(0, columns), ylim=(2.05, -0.25))
+    axes.set_title("what became of the claims", fontsize=TITLE)
+    for i, claim in enumerate(CLAIMS):
         word = claim.verdict(runs).word
         sign, colour = SIGNS[word]
-        third.text(0.0, y, sign, color=colour, fontsize=15, va="center", weight="bold")
-        third.text(0.065, y, f"{claim.number} {claim.short}", fontsize=11.5, va="center")
-        shown = f"{word} …" if word == ONLY_WHEN else word
-        third.text(1.0, y, shown, color=colour, fontsize=11.5, va="center", ha="right")
-    return figure
+        x, y = i % columns + 0.5, i // columns
+        box = {"boxstyle": "round,pad=0.35", "facecolor": colour, "linewidth": 0}
+        axes.text(x, y + 0.05, f"{sign} {claim.number}", fontsize=LABEL, color=PAPER, ha="center",
+                  va="center", weight="bold", bbox=box)  # fmt: skip
+        axes.text(x, y + 0.33, textwrap.fill(claim.short, 17), fontsize=TINY, ha="center", va="top",
+                  color=INK, linespacing=1.1)  # fmt: skip
+    said = [
+        f"{SIGNS[word][0]} {word}"
+        for word in SAID
+        if any(claim.verdict(runs).word == word for claim in CLAIMS)
+    ]
+    axes.text(columns / 2, 2.05, "     ".join(said), fontsize=SMALL, ha="center", color=INK)
 
 
 def curves(axes: Axes, race: dict[str, list[Run]], x: str) -> None:
     """Mean accuracy of both with its 95% band."""
     for label, name in NAMES.items():
         grid, intervals = band(race[label], x)
-        color = STYLES[name]["color"]
+        color = MEANT[name]["color"]
         axes.plot(grid, [interval.mean for interval in intervals], label=name, markevery=5,
-                  markersize=6, linewidth=2.2, **STYLES[name])  # fmt: skip
+                  markersize=6, linewidth=2.2, **MEANT[name])  # fmt: skip
         axes.fill_between(
             grid, [i.low for i in intervals], [i.high for i in intervals], color=color, alpha=0.18,
             linewidth=0,
         )  # fmt: skip
     style(axes)
-    axes.tick_params(labelsize=12)
-    axes.xaxis.label.set_fontsize(13)
-    axes.title.set_fontsize(14)
+    axes.tick_params(labelsize=LABEL)
+    axes.xaxis.label.set_fontsize(TITLE)
+    axes.title.set_fontsize(TITLE + 1)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 

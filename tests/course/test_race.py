@@ -1,16 +1,18 @@
 """Race viewer, its questions, the ledger's page and the theory table, on runs nobody ran."""
 
+import html
 import re
 
 import numpy
 import pytest
 
 from grpo_mini.course import predictions, theory
-from grpo_mini.course.ledger import ledger
+from grpo_mini.course.ledger import chips, ledger
 from grpo_mini.course.widgets.race import SETTINGS, RaceViewer
 from grpo_mini.experiments.claims import CLAIMS
 from grpo_mini.experiments.record import add_line, read_lines
 from grpo_mini.experiments.statistics import bootstrap, curve, final, load
+from grpo_mini.experiments.verdicts import SIGNS
 from tests.course.test_widgets import ends
 from tests.synthetic_runs import write, write_cost
 
@@ -35,7 +37,7 @@ def test_every_control_changes_numbers_and_sentence(viewer):
         start = control.value
         for value in ends(control):
             control.value = value
-            assert "nan" not in viewer.words.value and viewer.picture.value[:4] == b"\x89PNG"
+            assert "nan" not in viewer.words.value and viewer.picture.value[:5] == b"<?xml"
             assert viewer.numbers == viewer.compute(viewer.state)
         control.value = start
 
@@ -99,7 +101,7 @@ def test_without_runs_it_says_how_to_make_them(tmp_path):
 
 def test_the_static_view_has_picture_and_sentence(viewer):
     page = viewer._repr_mimebundle_()["text/html"]
-    assert "<img alt=" in page and viewer.sentence(viewer.numbers) in page
+    assert "<img class='grpo-picture' alt=" in page and viewer.sentence(viewer.numbers) in page
 
 
 # ---------------------------------------------------------------------------- the questions
@@ -139,12 +141,17 @@ def test_the_page_shows_each_verdict_with_rule_and_sources(runs):
     assert page.count("<tr>") == 1 + len(CLAIMS) and "nan" not in page
     for claim in CLAIMS:
         verdict = claim.verdict(runs)
-        assert f"<b>{verdict.word}</b>" in page and f"<b>{claim.number}</b>" in page
+        assert f"<b>{verdict.word}</b>" in page and f"<b id='claim-{claim.number}'>" in page
         for name in verdict.files:
             number = len(read_lines(runs / f"{name}.jsonl"))
             assert f"<a href='../data/runs/{name}.jsonl'>{name}</a> ({number} runs)" in page
     assert "<a href='https://arxiv.org/abs/2501.12948v2'>" in page
     assert page.count("<summary>rule</summary>") == len(CLAIMS)
+    row_of = chips(runs).data
+    for claim in CLAIMS:
+        sign, _ = SIGNS[claim.verdict(runs).word]
+        assert f"href='#claim-{claim.number}'" in row_of
+        assert f"{sign} <b>{claim.number}</b> {html.escape(claim.short)}" in row_of
 
 
 # ---------------------------------------------------------------------------- theory
