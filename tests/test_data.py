@@ -22,7 +22,7 @@ RUNS = DATA / "runs"
 RECORDED = [
     pytest.param(header, rows, id=f"{path.stem}/{header.get('setting', header['algorithm'])}-{i}")
     for path in sorted(RUNS.glob("*.jsonl"))
-    if path.stem not in ("cost", "microscope")
+    if path.stem not in ("cost", "microscope", "thinking")
     for i, (header, rows) in enumerate(read_runs(path))
 ]
 OF_EXPERIMENTS = [one for one in RECORDED if one.id.split("/")[0] in EXPERIMENTS]

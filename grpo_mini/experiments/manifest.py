@@ -12,6 +12,8 @@ MADE_BY = {  # first match counts
     "problems/*": "python -m grpo_mini warmstart --out data/tiny-qwen",
     "preferences/*": "python -m grpo_mini preferences --out data/preferences/chain-sums.jsonl",
     "runs/demo.*": "python -m grpo_mini demo --out data/runs",
+    "runs/thinking.jsonl": "python -m grpo_mini thinking --out data/runs/thinking.jsonl "
+    "--gif notebooks/pictures/thinking.gif",
     "runs/microscope.jsonl": "python -m grpo_mini microscope --out data/runs/microscope.jsonl",
     "runs/tuning-60s.jsonl": "the command in each line",
     "runs/headline.png": "python -m grpo_mini.experiments.headline",

@@ -269,7 +269,7 @@ def test_it_trains_from_the_command_line(path):
 
 def test_it_learns(path):
     solve_all()
-    command = [sys.executable, str(path), "--steps", "45"]
+    command = [sys.executable, str(path), "--steps", "32"]
     run = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
     before, after = map(float, re.findall(r"right \w+: +(\d\.\d\d)", run.stdout))
     assert before < 0.4 and after >= 0.7

@@ -26,6 +26,8 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
     )
     for cell in notebook.cells:
         kept = {name: cell.metadata[name] for name in ("tags",) if name in cell.metadata}
+        if "hide-input" in kept.get("tags", []):  # the tag is Jupyter Book's, this is JupyterLab's
+            kept["jupyter"] = {"source_hidden": True}
         cell.metadata = nbformat.from_dict(kept)
         for output in list(cell.get("outputs", [])):
             view = output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)

@@ -5,6 +5,7 @@ import statistics
 from pathlib import Path
 
 from grpo_mini.course.checker import EXERCISES, find
+from grpo_mini.course.pipeline import alternative, drawing
 
 find("1.1")  # registers all
 HEAD = ("You will be able to", "You need to know", "Minutes", "All is well when")
@@ -21,6 +22,11 @@ def text_of(cell) -> str:
 
 def code_cells(notebook) -> list:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def seen(notebook) -> list:
+    """The code cells that are not folded: what a reader reads."""
+    return [c for c in code_cells(notebook) if "hide-input" not in c.metadata.get("tags", [])]
 
 
 def lines_of(cell) -> int:
@@ -60,12 +66,31 @@ def test_code_cells_are_short(notebook, path):
 def test_there_is_more_to_read_than_to_skip(notebook, path):
     words = sum(len(c.source.split()) for c in notebook.cells if c.cell_type == "markdown")
     if path.stem < "06":
-        assert 60 <= words / len(code_cells(notebook)) <= 120
+        assert 60 <= words / len(seen(notebook)) <= 120
+
+
+def test_imports_plots_and_assertions_are_folded(notebook):
+    """A page is prose, algorithm, picture; what is folded is so for a tool and for JupyterLab."""
+    for cell in code_cells(notebook):
+        folded = "hide-input" in cell.metadata.get("tags", [])
+        assert cell.metadata.get("jupyter", {}) == ({"source_hidden": True} if folded else {})
+        aside = re.match(r"(import|from) |assert |figure, ", cell.source)
+        assert folded or not (aside or "show(figure" in cell.source), cell.source
+        assert not (folded and "MODEL = " in cell.source), "the reader chooses the model"
+
+
+def test_it_opens_with_its_place_in_the_pipeline(notebook, path):
+    """One drawing, made by code; in words for those who do not see it."""
+    number = path.stem[:2]
+    assert f"![{alternative(number)}](pictures/pipeline-{number}.svg)" in notebook.cells[0].source
+    stored = (path.parent / "pictures" / f"pipeline-{number}.svg").read_text(encoding="utf-8")
+    assert stored == drawing(number), "python -m grpo_mini.course.pipeline"
 
 
 def test_every_figure_says_in_words_what_it_shows(notebook):
     for i, cell in enumerate(notebook.cells):
-        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+        pages = [output.get("data", {}).get("text/html", "") for output in cell.get("outputs", [])]
+        if any("<img class='grpo-picture'" in page for page in pages) and "show(" in cell.source:
             if "train_live(" in cell.source:  # a figure that grows: the lesson goes on about it
                 assert notebook.cells[i + 1].cell_type == "markdown"
             else:
@@ -134,7 +159,8 @@ def test_code_fits_the_page_and_holds_no_words_for_tools(notebook):
         assert not re.search(r"NBVAL|# (fmt|noqa)", cell.source), cell.source
     for cell in code_cells(notebook):
         assert all(len(line) <= 96 for line in cell.source.splitlines()), cell.source
-        assert set(cell.metadata.get("tags", [])) <= {"exercise", "nbval-ignore-output"}
+        tags = {"exercise", "nbval-ignore-output", "hide-input"}
+        assert set(cell.metadata.get("tags", [])) <= tags
 
 
 def test_ignored_outputs_are_followed_by_an_assertion(notebook):
