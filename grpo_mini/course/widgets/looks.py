@@ -28,7 +28,7 @@ def axes_of(
 
 def bars_with_numbers(
     axes: Axes, places: Sequence[float], values: Sequence[float], width: float = 0.8,
-    decimals: int = 2, size: int = SMALL, **look,
+    decimals: int = 2, size: int = SMALL, rotation: float = 0, **look,
 ) -> None:  # fmt: skip
     """Bars with their numbers at their ends, which say more than a scale at the side.
 
@@ -40,6 +40,7 @@ def bars_with_numbers(
         axes.annotate(
             f"{value:.{decimals}f}", (place, value), (0, 2 if up else -2), fontsize=size,
             textcoords="offset points", ha="center", va="bottom" if up else "top",
+            rotation=rotation,
         )  # fmt: skip
     axes.yaxis.set_visible(False)
     axes.spines["left"].set_visible(False)
@@ -64,9 +65,11 @@ def signed_bars(axes: Axes, labels: Sequence[str], values: Sequence[float], titl
     colours = [PLUS if value >= 0 else MINUS for value in values]
     hatches = ["" if value >= 0 else "//" for value in values]
     size = TINY if len(values) > 10 else TICK
-    bars_with_numbers(axes, range(len(values)), values, size=size, color=colours, hatch=hatches)
+    upright = 90 if len(values) > 8 else 0  # so many numbers stand beside each other
+    bars_with_numbers(axes, range(len(values)), values, size=size, rotation=upright,
+                      color=colours, hatch=hatches)  # fmt: skip
     axes.axhline(0, color=RULE, linewidth=1)
     axes.set_xticks(range(len(labels)), labels)
     axes.set_title(title)
-    limit = max(1.0, *(abs(value) for value in values)) * 1.25
+    limit = max(1.0, *(abs(value) for value in values)) * (1.8 if upright else 1.25)
     axes.set_ylim(-limit, limit)
