@@ -63,6 +63,7 @@ class Exercise:
         judge: for exercises with many right answers: the answer's result, as it was returned, and
             the case's arguments -> what is wrong, and what was seen, or None.
         reached: with a judge, what a right answer's result has reached, in words.
+        prepare: what takes long and is none of the answer's time: a model's samples.
     """
 
     number: str
@@ -78,6 +79,7 @@ class Exercise:
     call: Callable[[Callable, dict], object] | None = None
     judge: Callable | None = None
     reached: Callable[[object], str] | None = None
+    prepare: Callable[[], object] | None = None
 
 
 def exercise(**parts) -> None:
@@ -213,6 +215,8 @@ def _in_order(answer: Callable, names: tuple[str, ...], *values):
 def run(entry: Exercise, answer: Callable, seconds: float = SECONDS) -> list[Result]:
     """Results of an answer on all cases, up to the first that fails."""
     results: list[Result] = []
+    if entry.prepare is not None and not _is_stub(answer):
+        entry.prepare()
 
     def work() -> None:
         order = list(inspect.signature(entry.solution).parameters)

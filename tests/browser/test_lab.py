@@ -163,10 +163,10 @@ class View:
         """Wait for the twin's sentence, and for a new picture if the twin has one."""
         self.agrees()
         if picture != self.twin.picture.value:
-            self.page.wait_for_function(
-                "([picture, old]) => (picture.src || picture.innerHTML) !== old",
-                arg=[self.picture.element_handle(), source],
-            )
+            deadline = time.monotonic() + 60
+            while self.source() == source:  # asked anew: text is replaced, element and all
+                assert time.monotonic() < deadline, "the picture stays as it was"
+                self.page.wait_for_timeout(50)
 
     def find(self, control):
         """A control by the role and the name that the browser reports, as a screen reader does."""

@@ -16,6 +16,7 @@ import torch
 from grpo_mini.course import check, hint, predict, progress, solution
 from grpo_mini.course.checker import EXERCISES, NOTEBOOKS, find
 from grpo_mini.course.clinic import diagnose
+from grpo_mini.course.exercises import open_ended
 
 find("1.1")  # registers all
 NUMBERS = list(EXERCISES)
@@ -114,6 +115,21 @@ def test_a_function_that_raises_gets_a_card_with_its_line(number):
     card = check(number, raises)
     assert card.status == "wrong"
     assert "raised `KeyError: 'oh'` in the line `raise KeyError(\"oh\")`" in card.lines[0]
+
+
+@pytest.mark.parametrize("number", ["3.7", "4.7"])
+def test_sampling_from_the_model_is_none_of_the_answers_time(number, monkeypatch):
+    """On a busy machine a right answer was refused as one that never returns."""
+    monkeypatch.setattr("grpo_mini.course.checker.run.__defaults__", (1.0,))
+    open_ended.sampled.cache_clear(), open_ended.states.cache_clear()
+    slow = open_ended.load_policy
+
+    def slower(*arguments, **options):
+        time.sleep(1.2)
+        return slow(*arguments, **options)
+
+    monkeypatch.setattr(open_ended, "load_policy", slower)
+    assert check(number, find(number).solution).status == "right"
 
 
 @pytest.mark.parametrize("never", [loops, loops_and_catches])
