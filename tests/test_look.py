@@ -15,7 +15,7 @@ DRAWN = [p for p in sorted((ROOT / "grpo_mini").rglob("*.py")) if p.name not in 
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b|#[0-9a-fA-F]{3}\b|\brgba?\(|\bhsl")
 WORDS = {"black", "white", "red", "green", "blue", "orange", "purple", "grey", "gray", "yellow"}
 ASKS = {"color", "c", "facecolor", "edgecolor", "markeredgecolor", "markerfacecolor", "ecolor"}
-SIZES = {"fontsize", "labelsize", "size"}
+SIZES = {"fontsize", "labelsize"}
 
 
 def strings(tree: ast.AST):
@@ -44,7 +44,7 @@ def own_looks(source: str) -> list[str]:
             if not isinstance(value, ast.Constant):
                 continue
             own_colour = keyword.arg in ASKS and isinstance(value.value, str)
-            own_size = keyword.arg in SIZES - {"size"} and isinstance(value.value, int | float)
+            own_size = keyword.arg in SIZES and isinstance(value.value, int | float)
             if own_colour or own_size:
                 found.append(ast.unparse(node)[:80])
     return found

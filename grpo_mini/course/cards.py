@@ -68,8 +68,7 @@ class Picture(HTML):
     """A figure on a page; where there is no page, its sentence."""
 
     def __init__(self, figure: Figure, sentence: str):
-        picture = look.png(figure)
-        super().__init__(look.picture_html(picture, sentence, figure.get_figwidth()))
+        super().__init__(look.picture_html(figure, sentence))
         self.sentence = sentence
 
     def __repr__(self) -> str:

@@ -22,11 +22,12 @@ from ..experiments.look import (
     WIDEST,
     look_of,
     style,
-)  # fmt: skip
+)
 
+# What a notebook's own plots take from the visual language; the rest is defined below.
+__all__ = ["INK", "LOOKS", "QUIET", "RULE", "SHADE", "SMALL", "TINY", "look_of"]
 # From blame over nothing to praise.
 SIGNED = LinearSegmentedColormap.from_list("signed", [MINUS, PAPER, PLUS])
-__all__ = ["INK", "LOOKS", "QUIET", "RULE", "SHADE", "SMALL", "TINY", "look_of", "style"]
 
 
 def panels(

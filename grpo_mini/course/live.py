@@ -61,15 +61,14 @@ class Watch:
             axes.plot([row["step"] for row in rows], values, line, color=colour, linewidth=2.2,
                       marker="o", markevery=[-1] if rows else None, label=name)  # fmt: skip
             look.style(axes)
-        rewards = [row["reward_mean"] for row in rows]
-        above.set(xlim=(self.first, self.last), ylim=(min(0, *rewards, 0), max(1, *rewards, 1)))
+        rewards = [0, 1, *(row["reward_mean"] for row in rows)]
+        above.set(xlim=(self.first, self.last), ylim=(min(rewards), max(rewards)))
         longest = max((row["length_mean"] for row in rows), default=0)
         below.set(ylim=(0, max(40, 1.1 * longest)), xlabel="step")
         below.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         for axes in (above, below):
-            axes.legend(loc="lower right", frameon=False,
-                        fontsize=look.SMALL)  # fmt: skip
-        return look.picture_html(look.png(figure), self.in_words(), 3.5)
+            axes.legend(loc="lower right", frameon=False, fontsize=look.SMALL)
+        return look.picture_html(figure, self.in_words())
 
     def in_words(self) -> str:
         """The curves in words."""

@@ -8,6 +8,8 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from ..advantages import compute_relative_rewards
 from ..experiments.look import GRPO, INK, MINUS, PAPER, PLUS, PPO, QUIET, SERIES, SHADE, THOUGHT
 from ..support.checkpoints import atomic_write
@@ -102,8 +104,6 @@ def inside(stage: str, x: float, y: float) -> str:
 
 def advantages() -> list[float]:
     """The example's, by the module: 1 and -1 at most."""
-    import torch
-
     found, _ = compute_relative_rewards(torch.tensor(REWARDS), 4, ddof=0)
     return found.tolist()
 

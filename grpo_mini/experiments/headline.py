@@ -110,8 +110,8 @@ def chips(axes: Axes, runs: Path = RUNS) -> None:
     axes.axis("off")
     axes.set(xlim=(0, columns), ylim=(2.05, -0.25))
     axes.set_title("what became of the claims", fontsize=TITLE)
-    for i, claim in enumerate(CLAIMS):
-        word = claim.verdict(runs).word
+    words = [claim.verdict(runs).word for claim in CLAIMS]
+    for i, (claim, word) in enumerate(zip(CLAIMS, words, strict=True)):
         sign, colour = SIGNS[word]
         x, y = i % columns + 0.5, i // columns
         box = {"boxstyle": "round,pad=0.35", "facecolor": colour, "linewidth": 0}
@@ -119,11 +119,7 @@ def chips(axes: Axes, runs: Path = RUNS) -> None:
                   va="center", weight="bold", bbox=box)  # fmt: skip
         axes.text(x, y + 0.33, textwrap.fill(claim.short, 17), fontsize=TINY, ha="center", va="top",
                   color=INK, linespacing=1.1)  # fmt: skip
-    said = [
-        f"{SIGNS[word][0]} {word}"
-        for word in SAID
-        if any(claim.verdict(runs).word == word for claim in CLAIMS)
-    ]
+    said = [f"{SIGNS[word][0]} {word}" for word in SAID if word in words]
     axes.text(columns / 2, 2.05, "     ".join(said), fontsize=SMALL, ha="center", color=INK)
 
 

@@ -112,11 +112,11 @@ def svg(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def picture_html(picture: bytes, alt: str, width: float) -> str:
-    """A PNG file on a page: ``width`` inches wide if there is room, ``alt`` for those who hear."""
-    data = base64.b64encode(picture).decode()
+def picture_html(figure: Figure, alt: str) -> str:
+    """A figure on a page, as wide as it is if there is room, with ``alt`` for those who hear."""
+    data = base64.b64encode(png(figure)).decode()
     return (
         f"{STYLE}<img class='grpo-picture' alt='{html.escape(alt, quote=True)}' "
-        f"style='max-width:100%;height:auto' width='{round(width * PIXELS)}' "
+        f"style='max-width:100%;height:auto' width='{round(figure.get_figwidth() * PIXELS)}' "
         f"src='data:image/png;base64,{data}'/>"
     )

@@ -104,10 +104,8 @@ def test_a_control_is_disabled_exactly_where_it_would_change_nothing(kind, witho
         state = lab.state
         for name, control in lab.controls.items():
             if name not in lab.idle(state):
-                assert not control.disabled and control.tooltip in (
-                    control.description,
-                    f"reward {name[1:]}",
-                )
+                own = f"reward {name[1:]}" if re.fullmatch(r"r\d+", name) else control.description
+                assert not control.disabled and control.tooltip == own
                 continue
             assert control.disabled and len(control.tooltip) > len(control.description) + 10
             said, numbers = lab.words.value, lab.numbers

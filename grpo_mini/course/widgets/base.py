@@ -9,7 +9,7 @@ import traitlets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ...experiments.look import LARGE_TEXT, LOOK, PIXELS, STYLE, picture_html, png, svg
+from ...experiments.look import LARGE_TEXT, LOOK, PIXELS, STYLE, picture_html, svg
 from .names import WORDS, named
 
 WIDTH, HEIGHT = 8.6, 3.4  # of a picture, in inches
@@ -78,6 +78,9 @@ class Lab:
     def __init__(self):
         self.controls = self.make_controls()
         self.start = {name: control.value for name, control in self.controls.items()}
+        self.tooltips = {
+            name: control.tooltip or control.description for name, control in self.controls.items()
+        }
         self.picture = self.make_picture()
         self.figure = Figure(figsize=(WIDTH, self.height))
         FigureCanvasAgg(self.figure)  # one canvas for all pictures: it remembers how wide text is
@@ -182,8 +185,8 @@ class Lab:
         why = self.idle(self.state)
         for name, control in self.controls.items():
             control.disabled = name in why
-            label = control.description
-            control.tooltip = f"{label}: {why[name]}" if name in why else label
+            said = self.tooltips[name]
+            control.tooltip = f"{said}: {why[name]}" if name in why else said
         self.numbers = self.compute(self.state)
         self.picture.value = self.render()
         self.words.value = f"<div style='{LARGE_TEXT}'>{self.sentence(self.numbers)}</div>"
@@ -207,7 +210,7 @@ class Lab:
     def static_picture(self, words: str) -> str:
         """The picture for a page without a kernel, where a code host may show no SVG."""
         with matplotlib.rc_context(LOOK):
-            return picture_html(png(self.drawn()), words, WIDTH)
+            return picture_html(self.drawn(), words)
 
     def _repr_mimebundle_(self, **options) -> dict:
         """The live widget, and for pages without a kernel its picture with its sentence."""

@@ -7,7 +7,6 @@ import weakref
 
 import ipywidgets
 
-from ...experiments.look import STYLE
 from ...machine.random import random_states, set_random_states
 from ...trainer import Trainer
 from ..live import Watch, progress_html
@@ -57,7 +56,7 @@ class TrainingBoard:
         self.status, self.picture = ipywidgets.HTML(), ipywidgets.HTML()
         self.status.add_class(WORDS)
         self.watch = Watch(trainer, steps)
-        head = ipywidgets.HTML(f"{STYLE}<b>Training board</b>")
+        head = ipywidgets.HTML("<b>Training board</b>")
         row = ipywidgets.HBox(list(self.buttons.values()))
         self.view = named(ipywidgets.VBox([head, row, self.status, self.picture]))
         self._show()

@@ -69,7 +69,7 @@ class KLEstimators(Lab):
         first.set(title="pi, ref (hatched)", ylim=(0, 1))
         means = list(numbers["mean"].values())
         second.errorbar(range(3), means, list(numbers["noise"].values()), fmt="o", color=SERIES[1],
-                        capsize=6, markersize=TINY)  # fmt: skip
+                        capsize=6, markersize=9)  # fmt: skip
         second.axhline(numbers["true"], color=RULE, linestyle=":")
         names_below(second, list(KL_ESTIMATORS), size=TICK)
         second.set_title("value ± std (dotted: KL)")

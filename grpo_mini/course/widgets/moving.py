@@ -45,8 +45,8 @@ def walk(method: str, baseline: float, size: int, rate: float, seed: int) -> lis
     """A training of `STEPS` steps of ``size`` samples each, from the same start.
 
     Returns:
-        A row a moment, the last one after all steps: the policy's probabilities, what the step
-        there draws, its advantages, the gradient's estimate and the change that it makes.
+        A row a moment, the last one after all steps: the policy's probabilities, its expected
+        reward, what the step there draws, its advantages, and how it changes the probabilities.
     """
     logits, generator = torch.tensor(LOGITS), torch.Generator().manual_seed(seed)
     critic, rows = 0.5, []
@@ -55,14 +55,12 @@ def walk(method: str, baseline: float, size: int, rate: float, seed: int) -> lis
         drawn = torch.multinomial(probs, size, True, generator=generator)
         rewards = REWARDS[drawn]
         advantages = advantages_of(method, rewards, baseline, critic)
-        gradient = push(probs, drawn, advantages)
-        logits = logits + rate * gradient
+        logits = logits + rate * push(probs, drawn, advantages)
         rows.append({
             "probs": probs.tolist(),
             "drawn": drawn.tolist(),
             "advantages": advantages.tolist(),
             "change": (logits.softmax(dim=0) - probs).tolist(),
-            "critic": critic,
             "reward": (probs @ REWARDS).item(),
         })  # fmt: skip
         critic += LEARNS * (rewards.mean().item() - critic)
@@ -113,7 +111,7 @@ class MovingDistribution(Lab):
             "start": rows[0]["probs"],
             "alike": len({REWARDS[token].item() for token in now["drawn"]}) == 1,
             "still": max(abs(change) for change in now["change"]) < 1e-6,
-            **{name: now[name] for name in ("probs", "drawn", "advantages", "change", "critic")},
+            **{name: now[name] for name in ("probs", "drawn", "change")},
         }
 
     @staticmethod
