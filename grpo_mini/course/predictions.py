@@ -99,7 +99,7 @@ def _nine_of_twelve() -> tuple[int, str]:
     few, many = (
         numbers(NormalisationStack, batch=True, silent=silent)["factor"] for silent in (0, 9)
     )
-    return nearest(many / few, (1.0, 2.0, 4.0)), (
+    return nearest(many / few, (2.0, 4.0, 1.0)), (
         f"Standardising the batch multiplies them by {few:.2f} with no silent group, by {many:.2f} "
         f"with nine of twelve."
     )
@@ -131,7 +131,7 @@ def _anothers_length() -> tuple[int, str]:
     weights = {mode: (before[mode][0], after[mode][0]) for mode in before}
     told = ", ".join(f"{mode} {old:.4f} and {new:.4f}" for mode, (old, new) in weights.items())
     old, new = weights["token"]
-    return nearest(new / old, (1.0, 0.58, 0.5)), f"Before and after: {told}."
+    return nearest(new / old, (0.58, 0.5, 1.0)), f"Before and after: {told}."
 
 
 def _discounted() -> tuple[int, str]:
@@ -208,26 +208,26 @@ QUESTIONS = {
         "error in everybody's baseline.",
     ),
     "5.C": Question(
-        "Group mean and std, and half of the baseline mixed back in (weight of baseline 0.5). All "
-        "four responses are right. Each of them gets …",
+        "Group mean and std, and then half of the group's mean is added to each result (weight of "
+        "baseline 0.5). All four responses are right. Each of them gets …",
         ("0, the group is silent", "0.5", "1"),
         _mixed_baseline,
         "Half of the group's mean of 1 comes on top of a relative reward of 0. So the mix is not "
         "just a shrunken baseline: solved questions go on pulling.",
     ),
     "5.D": Question(
-        "Group std, groups of 8: a hard question (1 of 8 right) and a medium one (4 of 8). Sum the "
-        "sizes of each group's advantages. The hard one's sum is …",
+        "Group std, groups of 8: a hard question (1 of 8 right) and a medium one (4 of 8). In each "
+        "group drop the signs of the eight advantages and add them up. The hard one's sum is …",
         ("larger", "the same", "smaller"),
         _loudest,
         "The std makes the sums of *squares* the same. Seven small advantages and a large one have "
         "a smaller sum of sizes than eight equal ones.",
     ),
     "5.E": Question(
-        "Group std, then all advantages of the batch standardised. At first no group is silent; "
-        "late in training nine of twelve are. Against the beginning the batch's std makes the "
-        "advantages of the other three larger by a factor of about …",
-        ("1, they have the group's std already", "2", "4, three quarters are zeros"),
+        "Group std, then all advantages of the batch are divided by their common std. At the start "
+        "of a training no group is silent, late in it nine of twelve are. The advantages of the "
+        "three that speak are then larger than at the start, by a factor of about …",
+        ("2", "4, for three quarters are zeros", "1, for they have the group's std already"),
         _nine_of_twelve,
         "With three quarters of zeros the variance is a quarter and the spread a half. So the step "
         "size grows just when there is less to learn from.",
@@ -241,8 +241,8 @@ QUESTIONS = {
         "a quieter baseline, and more samples for each of the prompts that speak.",
     ),
     "5.G": Question(
-        "Group std, in pairs: a question solved one time in fifty pulls a thirteenth as hard as a "
-        "medium one (p = 0.5). The std favours hard questions more, the larger the group. In "
+        "Group std. In groups of 2 a question solved one time in fifty pulls a thirteenth as hard "
+        "as a medium one (p = 0.5). The std favours hard questions more, the larger the group. In "
         "groups of 32 the hard one pulls …",
         ("still about a thirteenth as hard", "about a fifth as hard", "about as hard"),
         _hard_pull,
@@ -254,15 +254,16 @@ QUESTIONS = {
         "One mean over all tokens of the batch (token). Your response has 8 tokens and does not "
         "change; the only other one grows from 20 tokens to 40. The weight of each token of yours "
         "…",
-        ("stays as it is", "falls to about 0.6 of it", "falls to half"),
+        ("falls to about 0.6 of it", "falls to half", "stays as it is"),
         _anothers_length,
         "All tokens share one weight, one over their number: 28 before, 48 after. Under the other "
         "two your tokens notice nothing. Which tokens count is fair under token; how long the step "
         "is depends on the company.",
     ),
     "5.I": Question(
-        "A right response of 8 tokens, reward 1 at its end. The critic knows the chance of success "
-        "exactly. gamma is 0.8, lambda 1. How many of the tokens are praised?",
+        "A right response of 8 tokens, reward 1 at its end. The critic's value at each token is "
+        "exactly the chance that the answer will be right. gamma is 0.8, lambda 1. How many of the "
+        "tokens get a positive advantage?",
         ("all of them", "more than half", "at most half"),
         _discounted,
         "Seen from the first token the reward of 1 has shrunk to 0.8 to the power of 7, less than "
