@@ -80,9 +80,14 @@ def _overpaid() -> tuple[int, str]:
 
 
 def _mixed_baseline() -> tuple[int, str]:
-    found = numbers(AdvantageMixer, baseline_weight=0.5, **AdvantageMixer.presets["all right"])
-    advantage = found["advantages"][0]
-    return nearest(advantage, (0.0, 0.5, 1.0)), f"Each of them gets {advantage:.2f}."
+    plain, mixed = (
+        numbers(AdvantageMixer, baseline_weight=weight, **AdvantageMixer.presets["reward + 1"])[
+            "advantages"
+        ][1]
+        for weight in (0.0, 0.5)
+    )
+    right = 2 if mixed > 0 else 0 if abs(mixed - plain) < 0.01 else 1
+    return right, f"Without the mix it gets {plain:.2f}, with it {mixed:.3f}."
 
 
 def _loudest() -> tuple[int, str]:
@@ -137,7 +142,7 @@ def _anothers_length() -> tuple[int, str]:
 def _discounted() -> tuple[int, str]:
     found = numbers(GAEExplorer, **GAEExplorer.presets["discounted"])["advantages"]
     praised = [t + 1 for t, a in enumerate(found) if a > 0]
-    right = 0 if len(praised) == len(found) else 1 if len(praised) > len(found) / 2 else 2
+    right = 0 if len(praised) == len(found) else 1 if len(praised) > 4 else 2
     return (
         right,
         f"Praised are the tokens {praised} of {len(found)}; the first gets {found[0]:.2f}.",
@@ -200,20 +205,22 @@ QUESTIONS = {
         "rarer it can be. Dividing by the std bounds a group's squares, not a single advantage.",
     ),
     "5.B": Question(
-        "Two of four responses are right. By a bug the judge pays the first one 3 instead of 1. "
-        "The advantage of the other right response …",
-        ("stays or rises", "shrinks, but stays positive", "is gone"),
+        "Two of four responses are right and get 1, the others get 0. By a bug the judge pays the "
+        "first one 3. The advantage of the other right response …",
+        ("stays or rises", "shrinks, but stays positive", "is exactly 0"),
         _overpaid,
         "The mean is now 1, which is just what it was paid. In a group one wrong reward is an "
         "error in everybody's baseline.",
     ),
     "5.C": Question(
-        "Group mean and std, and then half of the group's mean is added to each result (weight of "
-        "baseline 0.5). All four responses are right. Each of them gets …",
-        ("0, the group is silent", "0.5", "1"),
+        "A generous judge pays each response to one question 1 more than it deserves: the right "
+        "one 2, three wrong ones 1. Group mean and std as always, and then half of the group's "
+        "mean reward is added to each advantage (weight of baseline 0.5). A wrong one's advantage "
+        "is …",
+        ("negative, as it was without the mix", "negative, but closer to 0", "positive"),
         _mixed_baseline,
-        "Half of the group's mean of 1 comes on top of a relative reward of 0. So the mix is not "
-        "just a shrunken baseline: solved questions go on pulling.",
+        "Half of the mean reward of 1.25 comes on top of a relative reward of -0.5. The constant, "
+        "which the group's mean had taken away, is back, and praises what is wrong.",
     ),
     "5.D": Question(
         "Group std, groups of 8: a hard question (1 of 8 right) and a medium one (4 of 8). In each "
@@ -224,47 +231,49 @@ QUESTIONS = {
         "a smaller sum of sizes than eight equal ones.",
     ),
     "5.E": Question(
-        "Group std, then all advantages of the batch are divided by their common std. At the start "
-        "of a training no group is silent, late in it nine of twelve are. The advantages of the "
-        "three that speak are then larger than at the start, by a factor of about …",
-        ("2", "4, for three quarters are zeros", "1, for they have the group's std already"),
+        "Group std, then all advantages of the batch, those of silent groups too, are divided by "
+        "their common std. At the start of a training none of twelve groups is silent, late in it "
+        "nine are. By this second division the advantages of the three that speak become …",
+        ("twice as large as at the start", "four times as large", "as large as at the start"),
         _nine_of_twelve,
         "With three quarters of zeros the variance is a quarter and the spread a half. So the step "
         "size grows just when there is less to learn from.",
     ),
     "5.F": Question(
-        "Hard prompts, solved one time in ten, and 256 samples to spend. With groups of 16 in "
-        "place of 4, the number of prompts that teach something …",
+        "256 samples a step: 64 prompts in groups of 4, or 16 prompts in groups of 16. Each prompt "
+        "is solved one time in ten. From groups of 4 to groups of 16 the number of prompts a step "
+        "whose group is not silent …",
         ("rises", "stays the same", "falls"),
         _larger_groups,
         "Fewer groups are silent, but there are four times fewer groups. What large groups buy is "
         "a quieter baseline, and more samples for each of the prompts that speak.",
     ),
     "5.G": Question(
-        "Group std. In groups of 2 a question solved one time in fifty pulls a thirteenth as hard "
-        "as a medium one (p = 0.5). The std favours hard questions more, the larger the group. In "
-        "groups of 32 the hard one pulls …",
-        ("still about a thirteenth as hard", "about a fifth as hard", "about as hard"),
+        "Group std. Averaged over all its groups of 2, silent ones included, a question solved one "
+        "time in fifty pulls a thirteenth as much as a medium one (p = 0.5). The std favours hard "
+        "questions more, the larger the group. In groups of 32 it pulls, against a medium one in "
+        "groups of 32, …",
+        ("still about a thirteenth as much", "about a fifth as much", "about as much"),
         _hard_pull,
         "The std more than doubles its weight. But the pull is the weight times p(1-p), and that "
         "is thirteen times smaller: rarely is there a right answer to learn from. However large "
         "the group, the most that is left of it is the root, 0.28.",
     ),
     "5.H": Question(
-        "One mean over all tokens of the batch (token). Your response has 8 tokens and does not "
-        "change; the only other one grows from 20 tokens to 40. The weight of each token of yours "
-        "…",
-        ("falls to about 0.6 of it", "falls to half", "stays as it is"),
+        "A batch of two responses, one mean over all their tokens (token). Yours has 8 tokens and "
+        "does not change, the other one grows from 20 tokens to 40. The weight of each token of "
+        "yours …",
+        ("falls to about 60%", "falls to 50%", "stays as it is"),
         _anothers_length,
         "All tokens share one weight, one over their number: 28 before, 48 after. Under the other "
         "two your tokens notice nothing. Which tokens count is fair under token; how long the step "
         "is depends on the company.",
     ),
     "5.I": Question(
-        "A right response of 8 tokens, reward 1 at its end. The critic's value at each token is "
-        "exactly the chance that the answer will be right. gamma is 0.8, lambda 1. How many of the "
-        "tokens get a positive advantage?",
-        ("all of them", "more than half", "at most half"),
+        "A right response of 8 tokens, reward 1 with the last. A perfect critic says before each "
+        "token how likely the answer will be right: 0.3 three times, 0.7 three times, 0.9 twice. "
+        "gamma is 0.8, lambda 1. How many of the tokens get a positive advantage?",
+        ("all 8", "5 to 7", "at most 4"),
         _discounted,
         "Seen from the first token the reward of 1 has shrunk to 0.8 to the power of 7, less than "
         "the chance that the critic had promised. A critic trained with the discount promises "
