@@ -1,14 +1,15 @@
 """``data/tiny-qwen`` and ``data/problems``: made, measured and described by one command."""
 
 import json
+import random
 from pathlib import Path
 
 import torch
 
-from ..models import count_parameters
+from ..models import Tokenizer, count_parameters
 from ..rollout import sample
 from ..support.rewards import call_reward
-from ..tasks import TASKS, get_task, has_thought, is_right
+from ..tasks import TASKS, Record, Task, get_task, has_thought, is_right
 from .record import require_writable
 from .warmstart import THINK_SHARE, warm_start
 
@@ -33,7 +34,7 @@ nor the training ever sees (`problems/` beside this folder), at temperature 1:
 | share of responses with thinking | {think:.3f} |
 | right with thinking | {right_with:.3f} |
 | right without thinking | {right_without:.3f} |
-| cut off at 64 tokens | {truncated:.3f} |
+| cut off at {limit} tokens | {truncated:.3f} |
 """
 
 
@@ -47,7 +48,9 @@ def make_tiny_qwen(arguments) -> None:
     problems = task.dataset(500, seed=0, held_out=True)
     write_problems(out.parent / "problems")
     prompts = [record["prompt"] for record in problems]
-    rollout = sample(model, tokenizer, prompts, 4, generator=torch.Generator().manual_seed(0))
+    limit = room(task, tokenizer, problems)
+    generator = torch.Generator().manual_seed(0)
+    rollout = sample(model, tokenizer, prompts, 4, max_new_tokens=limit, generator=generator)
     rewards = is_right(call_reward(task.reward, problems, rollout), task.full_reward)
     thinks = torch.tensor([has_thought(text) for text in rollout.texts])
     card = CARD.format(
@@ -56,6 +59,7 @@ def make_tiny_qwen(arguments) -> None:
         steps=arguments.steps,
         seed=arguments.seed,
         out=out,
+        limit=limit,
         think_share=THINK_SHARE,
         problems=len(problems),
         right=rewards.float().mean(),
@@ -66,6 +70,13 @@ def make_tiny_qwen(arguments) -> None:
     )
     (out / "README.md").write_text(card, encoding="utf-8")
     print(card)
+
+
+def room(task: Task, tokenizer: Tokenizer, records: list[Record]) -> int:
+    """Tokens that the longest demonstration needs, up to the next multiple of 32."""
+    texts = [task.demonstrate(random.Random(0), record, True) for record in records]
+    longest = max(map(len, tokenizer(texts).input_ids)) + 1  # and the end token
+    return -(-longest // 32) * 32
 
 
 def write_problems(folder: Path) -> None:

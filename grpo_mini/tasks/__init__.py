@@ -6,7 +6,14 @@ supervised warm start, one pays rewards. Rewards have TRL's signature
 To add a task, write the three functions in a file of its own and put it into ``TASKS``.
 """
 
-from .chain_sums import CHAIN_SUMS, GRADED, chain_sum_reward, graded_reward, make_chain_sum
+from .chain_sums import (
+    CHAIN_SUMS,
+    GRADED,
+    SPREAD_SUMS,
+    chain_sum_reward,
+    graded_reward,
+    make_chain_sum,
+)
 from .countdown import COUNTDOWN, countdown_reward
 from .task import (
     MAX_RESPONSE_CHARACTERS,
@@ -21,7 +28,7 @@ from .task import (
     parse_response,
 )
 
-TASKS = {task.name: task for task in (CHAIN_SUMS, GRADED, COUNTDOWN)}
+TASKS = {task.name: task for task in (CHAIN_SUMS, SPREAD_SUMS, GRADED, COUNTDOWN)}
 
 
 def get_task(name: str) -> Task:

@@ -2,6 +2,7 @@
 
 import random
 import re
+from functools import partial
 
 from .task import ANSWER_FORM, Record, Task, as_text, given_answers
 
@@ -48,4 +49,12 @@ def graded_reward(completions, answer, truncated=None, **columns) -> list[float]
 TASK = (make_chain_sum, demonstrate_chain_sum)
 INSTRUCTIONS = "Compute the sum. " + ANSWER_FORM.format("the number")
 CHAIN_SUMS = Task("chain-sums", *TASK, chain_sum_reward, INSTRUCTIONS)
+# Two terms are easy and nine are hard, so prompts differ in what may be expected of them.
+SPREAD_SUMS = Task(
+    "spread-sums",
+    partial(make_chain_sum, fewest=2, most=9),
+    demonstrate_chain_sum,
+    chain_sum_reward,
+    INSTRUCTIONS,
+)
 GRADED = Task("graded", *TASK, graded_reward, INSTRUCTIONS)
