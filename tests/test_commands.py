@@ -7,7 +7,7 @@ import torch
 from matplotlib.image import imread
 
 from grpo_mini.__main__ import main
-from grpo_mini.experiments.cost import SharedTrunkPPO
+from grpo_mini.experiments.critics import SharedTrunkPPO
 from grpo_mini.experiments.record import read_lines, read_runs
 
 

@@ -14,15 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..grpo import GRPOConfig, GRPOTrainer
-from ..losses import token_log_probs
 from ..machine.device import checked_device, peak_memory_mb
 from ..models import (
     TINY_QWEN,
-    Critic,
     Model,
     Tokenizer,
     count_parameters,
@@ -30,8 +27,8 @@ from ..models import (
     load_tokenizer,
 )
 from ..ppo import PPOConfig, PPOTrainer
-from ..rollout import Rollout, outputs_per_token
 from ..trainer import Trainer
+from .critics import SharedTrunkPPO
 from .options import Parser, whole
 from .record import add_line, provenance, read_lines, require_writable
 from .warmstart import build_model
@@ -70,34 +67,6 @@ def build(name: str, device: str | None = None) -> tuple[Model, Tokenizer]:
     torch.manual_seed(0)
     with place:  # made where it is used: half a billion numbers are slow to draw on a CPU
         return build_model(tokenizer, **GEOMETRIES[name]).eval(), tokenizer
-
-
-class SharedTrunkPPO(PPOTrainer):
-    """PPO whose value head sits on the policy's own backbone: one model, one forward pass."""
-
-    def __init__(self, *args, **kwargs):
-        Trainer.__init__(self, *args, **kwargs)
-        self.critic = Critic(self.policy.base_model)
-        head = {"params": self.critic.head.parameters(), "lr": self.config.critic_learning_rate}
-        self.policy_optimizer.add_param_group(head)
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """One, for policy and head."""
-        return Trainer.optimizers(self)
-
-    def compute_log_probs_and_values(
-        self, rollout: Rollout
-    ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Log-probs, no entropy, and values, from the same hidden states."""
-
-        def hidden(logits_to_keep: int = 0, **inputs: Tensor) -> Tensor:
-            return self.policy.base_model(**inputs).last_hidden_state[:, -logits_to_keep:]
-
-        with self.autocast():
-            states = outputs_per_token(hidden, self.policy, rollout)
-            logits = self.policy.get_output_embeddings()(states)
-            log_probs = token_log_probs(logits, rollout.tokens_BT, self.config.temperature)
-            return log_probs, None, self.critic.head(states).squeeze(-1).float()
 
 
 def random_reward(completions, **columns) -> list[float]:

@@ -7,12 +7,15 @@ from the same policy and are measured on the same held-out problems.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 from ..grpo import GRPOTrainer
+from ..models import TINY_QWEN
 from ..ppo import PPOTrainer
 from ..tasks import TASKS, make_chain_sum
 from ..trainer import Trainer
 from . import judges, zoo
+from .critics import CriticTrainer, SharedTrunkPPO
 from .reward_model import LearnedTrainer
 from .variants import VariantTrainer
 
@@ -43,6 +46,7 @@ class Experiment:
         steps: of training; a step is 256 samples unless a setting says otherwise.
         seconds: of training time, after which a run ends.
         threads: of each run.
+        model: what every run starts from.
         samples_at_end: responses to each of 100 held-out problems after training, for pass@k.
     """
 
@@ -54,6 +58,7 @@ class Experiment:
     samples_at_end: int = 0
     seconds: float | None = None
     threads: int = 1
+    model: Path = TINY_QWEN
 
     def runs(self) -> list[tuple[str, int]]:
         """Label and seed of each run, seed by seed, so that an interrupted table is fair."""
@@ -359,4 +364,148 @@ FIRST_EDITION = {
     ),
 }  # fmt: skip
 
-EXPERIMENTS = CHOICES | as_first_edition(FIRST_EDITION)
+# The second edition's race, on two tasks. The rules were written before the runs:
+# - Learning rates: for each contender and each task the same four tries on the same samples, and of
+#   the rates whose mean final accuracy is within 0.02 of the best, the smallest. A best rate at an
+#   end of the grid stays there, so that nobody has more tries than another. `RACE_RATES` holds what
+#   that gives, and a test computes it again from the recorded tries.
+# - A difference that matters is 0.03 of accuracy at the end: with 500 held-out problems one
+#   measurement of an accuracy of 0.9 errs by 0.013, and a gap of 0.03 there is a third of the
+#   errors. "Not worse" excludes a loss of that size, "better" a gain of 0.
+# - Sixteen seeds each, compared without pairing: two trainings of one seed have nothing in common
+#   but the order of the questions.
+TINY_QWEN_SPREAD = TINY_QWEN.with_name("tiny-qwen-spread")
+TRIES = (1e-4, 2e-4, 4e-4, 8e-4)
+
+
+def contenders() -> dict[str, Setting]:
+    """GRPO, RLOO, and PPO with each critic that its advocates would choose; 256 samples a step."""
+    return {
+        "grpo": grpo(),
+        "rloo": variant(baseline="others", use_group_normalization=False),
+        "ppo": ppo(),
+        "ppo-groups": ppo(**GROUPS),
+        "ppo-lam0.95": ppo(lam=0.95),
+        "ppo-warm": Setting(CriticTrainer, {"warmup_steps": 5}),
+        "ppo-taught": Setting(CriticTrainer, {"critic_epochs": 4}),
+        "ppo-shared": Setting(SharedTrunkPPO),
+    }
+
+
+def with_options(settings: dict[str, Setting], **options) -> dict[str, Setting]:
+    """Settings with further options."""
+    return {
+        label: replace(setting, options=setting.options | options)
+        for label, setting in settings.items()
+    }
+
+
+SPREAD = {"task": "spread-sums", "max_new_tokens": 96}
+TASK_OPTIONS = {"sums": {}, "spread": SPREAD}
+STARTS = {"sums": TINY_QWEN, "spread": TINY_QWEN_SPREAD}
+RACE_RATES: dict[str, dict[str, float]] = {"sums": {}, "spread": {}}
+
+
+def race(task: str) -> dict[str, Experiment]:
+    """Tries of learning rates, and the race itself, on one task."""
+    settings = with_options(contenders(), **TASK_OPTIONS[task])
+    rates = RACE_RATES[task]
+    raced = {
+        label: with_options({label: setting}, learning_rate=rates[label])[label]
+        for label, setting in settings.items()
+        if label in rates
+    }
+    start = replace(settings["grpo"], steps=0)
+    return {
+        f"race-{task}-tuning": Experiment(
+            f"Which learning rate for each contender, on {task}?",
+            {
+                name: setting
+                for rate in TRIES
+                for name, setting in named(
+                    f"lr{rate:.0e}", with_options(settings, learning_rate=rate)
+                ).items()
+            },
+            seeds=(100, 101),
+            model=STARTS[task],
+        ),
+        f"race-{task}": Experiment(
+            f"PPO or GRPO, from the same start, on the same number of samples, on {task}?",
+            {"start": start, **raced},
+            seeds=tuple(range(16)),
+            steps=60,
+            evaluate_every=5,
+            samples_at_end=16,
+            model=STARTS[task],
+        ),
+    }
+
+
+CENTRED = {"standardize_advantages": False}  # the critic's values subtracted, and nothing else
+
+
+def three(judge: Callable[..., list[float]], ending: str) -> dict[str, Setting]:
+    """GRPO, PPO in GRPO's groups, and that PPO without whitening, under the same judge."""
+    settings = both(judge) | {"ppo-centred": Setting(PPOTrainer, GROUPS | CENTRED, judge)}
+    return named(ending, settings)
+
+
+CONTROLS = {
+    "null": Experiment(
+        "What does each do where there is nothing to learn, and where there is only noise?",
+        {
+            name: setting
+            for ending, judge in {"one": judges.constant(1.0), "coin": judges.coin(0.5)}.items()
+            for name, setting in named(
+                ending,
+                both(judge)
+                | {
+                    "ppo-floorless": Setting(PPOTrainer, GROUPS | ALWAYS, judge),
+                    "ppo-centred": Setting(
+                        PPOTrainer, GROUPS | CENTRED | {"skip_equal_rewards": False}, judge
+                    ),
+                },
+            ).items()
+        },
+    ),
+    "sparse": Experiment(
+        "One right answer in ten pays. Which one in ten: does it matter who can see it?",
+        three(judges.rarely(0.1), "hidden")
+        | three(judges.only_sevens, "visible")
+        | three(judges.now_and_then(0.1), "response"),
+    ),
+    "offsets": Experiment(
+        "Some questions are paid more, whatever the answer: does it matter who can see it?",
+        three(judges.offset(4.0), "hidden") | three(judges.offset(4.0, visible=True), "visible"),
+    ),
+}
+
+
+def two_by_two_by_two(task: str) -> dict[str, Setting]:
+    """Baseline x scale x aggregation, all in GRPO's groups and at one learning rate."""
+    return {
+        f"{baseline}-{scale}-{mean}": setting
+        for mean in ("token", "sequence")
+        for scale, scaled in (("std", True), ("centred", False))
+        for baseline, setting in (
+            ("group", grpo(use_group_normalization=scaled, aggregation=mean)),
+            ("critic", ppo(**GROUPS, standardize_advantages=scaled, aggregation=mean)),
+        )
+        for setting in with_options(
+            {"": setting}, **TASK_OPTIONS[task], learning_rate=2e-4
+        ).values()
+    }
+
+
+DESIGN = {
+    f"design-{task}": Experiment(
+        f"Baseline, scale, aggregation: what does each do alone, on {task}?",
+        two_by_two_by_two(task),
+        seeds=tuple(range(8)),
+        model=STARTS[task],
+    )
+    for task in ("sums", "spread")
+}
+
+EXPERIMENTS = CHOICES | CONTROLS | race("sums") | race("spread") | DESIGN
+EXPERIMENTS |= as_first_edition(FIRST_EDITION)

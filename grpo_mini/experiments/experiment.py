@@ -17,7 +17,6 @@ import torch
 from tqdm.auto import tqdm
 
 from ..machine.threads import lent_cores
-from ..models import TINY_QWEN
 from ..rollout import sample
 from ..support.rewards import call_reward
 from ..tasks import get_task, is_right
@@ -66,12 +65,12 @@ def make_trainer(setting: Setting, seed: int, model: str, threads: int = 1) -> T
     return setting.trainer(config_class(**setting.options | place), setting.judge)
 
 
-def run_one(out: Path, name: str, label: str, seed: int, model: str) -> None:
+def run_one(out: Path, name: str, label: str, seed: int, model: str | None) -> None:
     """Train one setting from one seed and record it with a few last responses."""
     experiment = EXPERIMENTS[name]
     torch.set_num_threads(experiment.threads)
     setting = experiment.settings[label]
-    trainer = make_trainer(setting, seed, model, experiment.threads)
+    trainer = make_trainer(setting, seed, model or str(experiment.model), experiment.threads)
     about = {"experiment": name, "setting": label}
     steps = experiment.steps if setting.steps is None else setting.steps
     try:
@@ -107,7 +106,12 @@ def right_answers(trainer: Trainer, samples: int, problems: int = 100) -> list[i
 
 
 def run_all(
-    out: Path, name: str, experiment: Experiment, workers: int, model: str, seeds: Sequence[int]
+    out: Path,
+    name: str,
+    experiment: Experiment,
+    workers: int,
+    model: str | None,
+    seeds: Sequence[int],
 ) -> None:
     """Make the runs that are not recorded yet, as many at a time as there are cores for."""
     there = made(out, name)
@@ -124,7 +128,7 @@ def run_all(
                 command = [
                     *(sys.executable, "-m", "grpo_mini", "experiment", name, "--one", label),
                     *("--seeds", str(seed), "--out", str(out)),
-                    *(("--model", model) if model != str(TINY_QWEN) else ()),
+                    *(("--model", model) if model else ()),
                 ]
                 told = tempfile.TemporaryFile()  # a pipe would be full after some progress bars
                 running[subprocess.Popen(command, stderr=told, env=environment)] = (
@@ -195,7 +199,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder [runs]")
     parser.add_argument("--seeds", type=whole(0), nargs="+", help="only these [all]")
     parser.add_argument("--workers", type=whole(1), default=lent_cores(), help="cores to use [all]")
-    parser.add_argument("--model", default=str(TINY_QWEN), help="folder or hub id [tiny-qwen]")
+    parser.add_argument("--model", help="folder or hub id [the experiment's]")
     parser.add_argument("--one", metavar="SETTING", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.list:

@@ -5,6 +5,8 @@ response to the same prompt is always paid the same.
 """
 
 import hashlib
+import random
+import re
 from collections.abc import Callable
 
 from ..tasks import chain_sum_reward, completion_text
@@ -30,12 +32,31 @@ def constant(size: float) -> Reward:
     return judge
 
 
-def offset(size: float) -> Reward:
-    """Some prompts are paid more than others, whatever the response: up to ``size`` more."""
+def coin(chance: float) -> Reward:
+    """1 or 0 by lot, whatever the response: noise, and nothing to learn."""
+
+    def judge(completions, trainer_state, **columns) -> list[float]:
+        rng = random.Random(f"coin/{trainer_state.global_step}")
+        return [float(rng.random() < chance) for _ in completions]
+
+    return judge
+
+
+def _first_digit(prompt) -> int:
+    """The last digit of the question's first number: plain to see, and of no use for the sum."""
+    return int(re.match(r"\d+", _question(prompt)).group()[-1])
+
+
+def offset(size: float, visible: bool = False) -> Reward:
+    """Some prompts are paid more than others, whatever the response: up to ``size`` more.
+
+    How much depends on a hash of the question, which nobody can see in it, or on a digit of it.
+    """
 
     def judge(prompts, completions, **columns) -> list[float]:
         paid = chain_sum_reward(completions, **columns)
-        return [r + size * _uniform(_question(p)) for r, p in zip(paid, prompts, strict=True)]
+        shares = [_first_digit(p) / 9 if visible else _uniform(_question(p)) for p in prompts]
+        return [r + size * share for r, share in zip(paid, shares, strict=True)]
 
     return judge
 
@@ -86,10 +107,27 @@ def shifted(after: int, by: float) -> Reward:
 
 
 def rarely(share: float) -> Reward:
-    """Sparse: a right answer is paid for this share of the prompts only."""
+    """A right answer is paid for this share of the prompts only, by a hash of the question."""
 
     def judge(prompts, completions, **columns) -> list[float]:
         paid = chain_sum_reward(completions, **columns)
         return [r * (_uniform(_question(p)) < share) for r, p in zip(paid, prompts, strict=True)]
+
+    return judge
+
+
+def only_sevens(prompts, completions, **columns) -> list[float]:
+    """A right answer is paid for one prompt in ten: those whose first number ends in 7."""
+    paid = chain_sum_reward(completions, **columns)
+    return [r * (_first_digit(p) == 7) for r, p in zip(paid, prompts, strict=True)]
+
+
+def now_and_then(share: float) -> Reward:
+    """A right answer is paid with this chance, drawn anew for each response."""
+
+    def judge(completions, trainer_state, **columns) -> list[float]:
+        paid = chain_sum_reward(completions, **columns)
+        rng = random.Random(f"now and then/{trainer_state.global_step}")
+        return [r * (rng.random() < share) for r in paid]
 
     return judge
