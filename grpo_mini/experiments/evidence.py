@@ -365,10 +365,10 @@ FIRST_EDITION = {
 }  # fmt: skip
 
 # The second edition's race, on two tasks. The rules were written before the runs:
-# - Learning rates: for each contender and each task the same three tries on the same samples, and of
-#   the rates whose mean final accuracy is within 0.02 of the best, the smallest. A best rate at an
-#   end of the grid stays there, so that nobody has more tries than another. `RACE_RATES` holds what
-#   that gives, and a test computes it again from the recorded tries.
+# - Learning rates: for each contender and each task the same three tries on the same samples, and
+#   of the rates whose mean final accuracy is within 0.02 of the best, the smallest. A best rate at
+#   an end of the grid stays there, so that nobody has more tries than another. `RACE_RATES` holds
+#   what that gives, and a test computes it again from the recorded tries.
 # - A difference that matters is 0.03 of accuracy at the end: with 500 held-out problems one
 #   measurement of an accuracy of 0.9 errs by 0.013, and a gap of 0.03 there is a third of the
 #   errors. "Not worse" excludes a loss of that size, "better" a gain of 0.

@@ -19,7 +19,8 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from ..grpo import GRPOConfig, GRPOTrainer
-from ..rollout import sample
+from ..models import encode_prompts
+from ..rollout import logits_of, read_prompts, sample
 from ..support.checkpoints import atomic_write
 from ..support.rewards import call_reward, prompt_of
 from ..tasks.task import has_thought, is_right
@@ -43,6 +44,7 @@ from .options import Parser, whole
 from .record import portable_config, provenance, require_writable
 
 NUMBER = 8  # questions
+MOST_TOKENS = 10_000  # of a prompt
 WRITTEN = re.compile(r"(?:<think>(?P<thought>.*?)</think>)?<answer>(?P<answer>.*?)</answer>", re.S)
 
 
@@ -101,6 +103,17 @@ def answers(trainer: Trainer, records: list) -> list[Answer]:
     ]
 
 
+@torch.no_grad()
+def first_tokens(trainer: Trainer, records: list) -> list[tuple[float, float]]:
+    """How likely each response begins with ``<think>`` and with ``<answer>``, at temperature 1."""
+    policy, tokenizer = trainer.policy, trainer.tokenizer
+    prompts = encode_prompts(tokenizer, [prompt_of(record) for record in records], MOST_TOKENS)
+    with trainer.autocast():
+        logits = read_prompts(logits_of(policy), policy, prompts).last[:, -1].float()
+    probs = logits.softmax(dim=-1)[:, tokenizer.convert_tokens_to_ids(["<think>", "<answer>"])]
+    return [tuple(row) for row in probs.tolist()]
+
+
 def question_text(prompt: str | list[dict]) -> str:
     """The text of a prompt: itself, or the content of its last message."""
     return prompt if isinstance(prompt, str) else str(prompt[-1]["content"])
@@ -117,14 +130,15 @@ def record(steps: int, every: int, seed: int) -> tuple[dict, list[dict]]:
 
     Returns:
         A header, and a row a moment: step, mean reward and share of thinking of that step's
-        rollout (none at step 0), and the answers.
+        rollout (none at step 0), the chances of the questions' first tokens, and the answers.
     """
     trainer = GRPOTrainer(GRPOConfig(seed=seed))
     asked = questions_of(trainer)
-    rows = [{"step": 0, "answers": answers(trainer, asked)}]
+    rows = [{"step": 0, "first": first_tokens(trainer, asked), "answers": answers(trainer, asked)}]
     for step in tqdm(range(1, steps + 1), desc="recording", unit="step"):
         (*_, last) = trainer.train(1, on_step=lambda row: None)
         row = {"step": step, "reward": last["reward_mean"], "thinks": last["think_share"]}
+        row["first"] = first_tokens(trainer, asked)
         if step % every == 0 or step == steps:
             row["answers"] = answers(trainer, asked)
         rows.append(row)
@@ -136,8 +150,9 @@ def write(path: Path, header: dict, rows: list[dict]) -> None:
     """A line for the header, and one a moment."""
     lines = [{"run": header}]
     for row in rows:
-        line = {name: value if name == "step" else round(value, 4)
-                for name, value in row.items() if name != "answers"}  # fmt: skip
+        line = {"step": row["step"]}
+        line |= {name: round(row[name], 4) for name in ("reward", "thinks") if name in row}
+        line["first"] = [[round(chance, 4) for chance in pair] for pair in row["first"]]
         if "answers" in row:
             line["answers"] = [asdict(answer) for answer in row["answers"]]
         lines.append(line)

@@ -3,6 +3,7 @@
 from .bias import BiasLab
 from .clip import ClipExplorer
 from .difficulty import Difficulty
+from .first import FirstToken
 from .gae import GAEExplorer
 from .group_size import GroupSize
 from .kl import KLEstimators
@@ -16,6 +17,7 @@ __all__ = [
     "BiasLab",
     "ClipExplorer",
     "Difficulty",
+    "FirstToken",
     "GAEExplorer",
     "GroupSize",
     "KLEstimators",
