@@ -2,11 +2,19 @@
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from grpo_mini import GRPOConfig, GRPOTrainer
 from grpo_mini.__main__ import main
-from grpo_mini.experiments.thinking import Answer, answers, in_words, questions_of, read
+from grpo_mini.experiments.thinking import (
+    Answer,
+    answers,
+    first_tokens,
+    in_words,
+    questions_of,
+    read,
+)
 
 ROOT = Path(__file__).parents[1]
 SMALL = {"prompts_per_step": 4, "group_size": 4, "train_problems": 64, "device": "cpu"}
@@ -37,6 +45,20 @@ def test_asking_leaves_the_training_alone_and_asks_alike():
     assert rows[0]["grad_norm"] == rows[1]["grad_norm"]
 
 
+def test_the_chances_of_the_first_token_are_those_of_a_plain_forward_pass():
+    trainer = GRPOTrainer(GRPOConfig(**SMALL))
+    asked = questions_of(trainer)
+    ids = trainer.tokenizer.convert_tokens_to_ids(["<think>", "<answer>"])
+    for record, found in zip(asked, first_tokens(trainer, asked), strict=True):
+        text = trainer.tokenizer.apply_chat_template(
+            record["prompt"], add_generation_prompt=True, tokenize=False
+        )
+        tokens = trainer.tokenizer(text, return_tensors="pt").input_ids
+        plain = trainer.policy(input_ids=tokens).logits[0, -1].softmax(dim=-1)[ids]
+        assert found == pytest.approx(plain.tolist(), abs=1e-5)
+        assert 0.1 < found[0] < 0.3 and sum(found) > 0.99
+
+
 def test_a_trainer_whose_questions_nobody_knows_is_not_asked():
     own = [{"prompt": "1+1=", "answer": "2"}] * 8
     trainer = GRPOTrainer(
@@ -51,6 +73,7 @@ def test_what_is_recorded_is_drawn(tmp_path, capsys):
     assert main(words) == 0
     rows = read(out)
     assert [row["step"] for row in rows] == [0, 1, 2]
+    assert all(len(row["first"]) == 8 for row in rows)
     assert all(len(row["answers"]) == 8 for row in rows) and "reward" not in rows[0]
     assert Image.open(gif).n_frames == 3
     assert in_words(rows[0]["answers"]) in capsys.readouterr().out

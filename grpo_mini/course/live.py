@@ -118,9 +118,16 @@ def answer_row(answer: Answer) -> str:
     )
 
 
-def responses(texts: Sequence[str], rewards: Sequence[float]) -> HTML:
-    """Responses with their thoughts tinted; those paid 1 are marked right, all others wrong."""
-    found = [Answer("", t, bool(is_right(r))) for t, r in zip(texts, rewards, strict=True)]
+def responses(
+    texts: Sequence[str], rewards: Sequence[float], questions: Sequence[str] | None = None
+) -> HTML:
+    """Responses with their thoughts tinted; those paid 1 are marked right, all others wrong.
+
+    Args:
+        questions: what each of them answers, where they are not all to the same.
+    """
+    rows = zip(questions or [""] * len(texts), texts, rewards, strict=True)
+    found = [Answer(question, text, bool(is_right(paid))) for question, text, paid in rows]
     return HTML(
         f"<table style='border-collapse:collapse'>{''.join(map(answer_row, found))}</table>"
     )

@@ -80,6 +80,13 @@ SAYS = {
     ],
     "ClipExplorer": [(rf"with strength {NUMBER}", lambda f, s: abs(star(f, 1)))],
     "Difficulty": [(rf"has {NUMBER} times", lambda f, s: at(f, s["p"]) / at(f, 0.5))],
+    "FirstToken": [
+        (rf"with a chance of {NUMBER}", lambda f, s: bars(f, 0)[3]),
+        (rf"think&gt; with a chance of {NUMBER}", lambda f, s: star(f, 1)),
+        (rf"at the start {NUMBER}", lambda f, s: bars(f, 0)[0]),
+        (rf"answer&gt; of {NUMBER}", lambda f, s: bars(f, 0)[4]),
+        (rf"anything else of {NUMBER}", lambda f, s: bars(f, 0)[5]),
+    ],
     "GAEExplorer": [
         (rf"advantage in size, {NUMBER}", lambda f, s: max(cells(f, 1), key=abs)),
         (rf"lowest differ by {NUMBER}", lambda f, s: max(cells(f, 1)) - min(cells(f, 1))),
