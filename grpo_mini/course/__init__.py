@@ -22,6 +22,7 @@ from .widgets import (
     GroupSize,
     KLEstimators,
     Length,
+    MemoryPlanner,
     MovingDistribution,
     NormalisationStack,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "GroupSize",
     "KLEstimators",
     "Length",
+    "MemoryPlanner",
     "MovingDistribution",
     "NormalisationStack",
     "RaceViewer",

@@ -105,6 +105,17 @@ SAYS = {
         (rf"weighs: .*token {NUMBER}", lambda f, s: bars(f, 0)[1]),
         (rf"weighs: .*constant {NUMBER}", lambda f, s: bars(f, 0)[2]),
     ],
+    "MemoryPlanner": [
+        (rf"holds at most {NUMBER}",
+         lambda f, s: max(sum(p.get_width() for p in f.axes[0].patches[i : i + 8])
+                          for i in (0, 8))),
+        (rf"the largest part is [a-zA-Z ]+ with {NUMBER}",
+         lambda f, s: max(max(p.get_width() for p in f.axes[0].patches[i : i + 8])
+                          for i in (0, 8)
+                          if sum(p.get_width() for p in f.axes[0].patches[i : i + 8]) == max(
+                              sum(p.get_width() for p in f.axes[0].patches[j : j + 8])
+                              for j in (0, 8)))),
+    ],
     "MovingDistribution": [
         (rf"likeliest token is . with {NUMBER}", lambda f, s: max(bars(f, 0)[5:10])),
         (rf"J is {NUMBER}", lambda f, s: star(f, 1)),

@@ -8,6 +8,7 @@ from .gae import GAEExplorer
 from .group_size import GroupSize
 from .kl import KLEstimators
 from .length import Length
+from .memory import MemoryPlanner
 from .mixer import AdvantageMixer
 from .moving import MovingDistribution
 from .stack import NormalisationStack
@@ -22,6 +23,7 @@ __all__ = [
     "GroupSize",
     "KLEstimators",
     "Length",
+    "MemoryPlanner",
     "MovingDistribution",
     "NormalisationStack",
 ]
