@@ -163,6 +163,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("cost", "measure memory and seconds of one GRPO and one PPO step"),
         ("gpu-check", "measure everything that is different on a CUDA GPU, in one table"),
         ("microscope", "train with GRPO and record rollouts, token by token"),
+        ("gradients", "measure bias and noise of each baseline's gradient"),
         ("thinking", "train with GRPO and draw how eight answers change"),
         ("preferences", "make preference pairs for a reward model"),
         ("experiment", "make the recorded runs of an experiment; --list names them"),
