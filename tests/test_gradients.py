@@ -26,10 +26,10 @@ from grpo_mini.experiments.gradients import (
 from grpo_mini.grpo import GRPOConfig
 from grpo_mini.rollout import micro_batches
 
-# Two prompts with a policy each, a response of one token, groups of three.
+# Two prompts with a policy each, a response of one token, groups of two.
 POLICIES = [ExactPolicy([0.3, 1.0, -0.5, 0.2, 0.0]), ExactPolicy([1.5, -1.0, 0.0, 0.4, 0.1])]
 REWARDS = torch.tensor([[1.0, 0.0, 0.0, 0.5, 0.0], [0.0, 1.0, 1.0, 0.2, 0.0]]).double()
-GROUP = 3
+GROUP = 2
 VALUES = torch.tensor([0.35, 0.15]).double()  # what a critic says, nearly right
 EACH = estimators(["told"])
 NAMES = [(name, mean) for name in EACH for mean in ("constant",)]
@@ -56,7 +56,7 @@ def gradients_of(tokens: torch.Tensor) -> dict[tuple, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def exact() -> dict[tuple, tuple[torch.Tensor, float]]:
-    """Mean and noise of each estimator, by walking through all 15,625 batches."""
+    """Mean and noise of each estimator, by walking through all 625 batches."""
     first, squares = {}, {}
     for tokens in product(range(5), repeat=2 * GROUP):
         tokens = torch.tensor(tokens)
@@ -134,11 +134,9 @@ def test_what_is_known_to_be_unbiased_is(exact):
     for name, factor in (("group mean", (GROUP - 1) / GROUP),
                          ("batch mean", (2 * GROUP - 1) / (2 * GROUP))):  # fmt: skip
         assert torch.allclose(exact[name, "constant"][0], truth * factor, atol=1e-10), name
-    assert not torch.allclose(
-        exact["group mean and std", "constant"][0] / truth,
-        torch.full_like(truth, float((exact["group mean and std", "constant"][0] / truth).mean())),
-        atol=1e-3,
-    ), "the std is another objective"
+    # With groups of two the std is but a factor where rewards are 0 and 1; these are not.
+    scaled = exact["group mean and std", "constant"][0] / truth
+    assert scaled.max() - scaled.min() > 0.1, "the std is another objective"
 
 
 # ---------------------------------------------------------------------------- on the tiny Qwen
@@ -166,9 +164,10 @@ def test_one_pass_gives_the_gradient_that_the_trainer_takes(microscope):
     assert torch.allclose(ours["own", "token"], theirs, atol=1e-6 * float(theirs.norm()) + 1e-7)
 
 
-def test_every_estimator_is_told_apart_and_the_policy_stands_still(microscope):
+def test_every_estimator_is_told_apart_and_the_policy_stands_still(microscope, monkeypatch):
+    monkeypatch.setattr("grpo_mini.experiments.gradients.FITTED_BATCHES", 2)
     before = [p.clone() for p in microscope.trainer.policy.parameters()]
-    found = microscope.look(16)
+    found = microscope.look(8)
     after = microscope.trainer.policy.parameters()
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
     rows = {(row["estimator"], row["mean"]): row for row in found["rows"]}
