@@ -201,6 +201,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub = command("warmstart", make_tiny_qwen)
     sub.add_argument("--out", type=Path, required=True, help="folder for the model")
     sub.add_argument("--task", choices=TASKS, default="chain-sums", help="what to imitate")
+    sub.add_argument("--start", type=Path, help="a model that goes on learning (default: none)")
     sub.add_argument("--steps", type=whole(1), default=1400, help="optimiser steps")
     sub.add_argument("--seed", type=whole(0), default=0, help="of weights and demonstrations")
     return parser

@@ -31,7 +31,7 @@ from .options import Parser, whole
 from .record import add_line, provenance, read_lines, require_writable
 from .statistics import student
 
-REFERENCE = "leave-one-out"  # with constant weights unbiased: the gradient of J, up to a factor
+REFERENCE = "leave-one-out"  # what the others are compared with
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def estimators(critics: Sequence[str]) -> dict[str, Callable[[Sampled], Tensor]]
         best = critics[-1]
         found[f"V at the prompt, {best}"] = _at_the_prompt(best)
         found[f"critic and group, {best}"] = _with_the_group(best)
-        found[f"critic, lambda 0.95, {critics[0]}"] = _smoothed(critics[0], 0.95)
+        found[f"critic, lambda 0.95, {best}"] = _smoothed(best, 0.95)
     return found
 
 
@@ -181,31 +181,38 @@ class Moments:
     signal: dict[tuple, float]
     noise: dict[tuple, float]
 
-    def mixed(self, name: tuple, plus: tuple, factor: float, reference: tuple) -> "Moments":
+    def mixed(self, name: tuple, plus: tuple, factor: float, truth: tuple) -> "Moments":
         """With the estimator ``name`` + factor * ``plus`` in the place of ``name``."""
         found = []
         for of in (self.signal, self.noise):
             own = of[name, name] + 2 * factor * of[name, plus] + factor**2 * of[plus, plus]
-            shared = of[name, reference] + factor * of[plus, reference]
-            found.append(of | {(name, name): own, (name, reference): shared})
+            shared = of[name, truth] + factor * of[plus, truth]
+            found.append(of | {(name, name): own, (name, truth): shared})
         return Moments(*found)
 
-    def figures(self, name: tuple, reference: tuple) -> dict[str, float]:
+    def useful(self, name: tuple, truth: tuple) -> float:
+        """E g along the truth: as much of it as climbs the reward."""
+        return self.signal[name, truth] / math.sqrt(max(self.signal[truth, truth], 1e-30))
+
+    def noise_to_signal(self, name: tuple, truth: tuple) -> float:
+        """Noise of one batch in units of what is useful, squared: no factor of g matters."""
+        return self.noise[name, name] / max(self.useful(name, truth) ** 2, 1e-30)
+
+    def figures(self, name: tuple, reference: tuple, truth: tuple) -> dict[str, float]:
         """How an estimator does.
 
         Returns:
-            ``noise``: of one batch, in units of its own |E g|^2, so that no factor of the
-            advantages matters. ``relative``: that over the reference's. ``cosine``: between E g
-            and the reference's. ``length``: |E g| over the reference's.
+            ``noise``: `noise_to_signal`; so many batches give as much signal as noise.
+            ``relative``: that over the reference's. ``length``: `useful` over the reference's.
+            ``cosine``: between E g and the truth.
         """
-        own, others = self.signal[name, name], self.signal[reference, reference]
-        own, others = max(own, 1e-30), max(others, 1e-30)
-        noise, usual = self.noise[name, name] / own, self.noise[reference, reference] / others
+        noise = self.noise_to_signal(name, truth)
+        useful = self.useful(name, truth)
         return {
             "noise": noise,
-            "relative": noise / usual,
-            "cosine": self.signal[name, reference] / math.sqrt(own * others),
-            "length": math.sqrt(own / others),
+            "relative": noise / self.noise_to_signal(reference, truth),
+            "length": useful / self.useful(reference, truth),
+            "cosine": useful / math.sqrt(max(self.signal[name, name], 1e-30)),
         }
 
 
@@ -232,59 +239,52 @@ def best_constant(moments: Moments, none: tuple, ones: tuple) -> float:
     return moments.noise[none, ones] / moments.noise[ones, ones]
 
 
-def table_of(gradients: Gradients, names: Sequence[tuple]) -> list[dict]:
+def table_of(gradients: Gradients, names: Sequence[tuple], truth: tuple) -> list[dict]:
     """A row an estimator: its name, its mean over tokens, and `Moments.figures` with intervals.
 
     The row "best constant" says its baseline too.
+
+    Args:
+        truth: an estimator that is known to be unbiased, and has little noise.
     """
     every, rows = gradients.moments(), []
+
+    def add(moments: Sequence[Moments], estimator: str, name: tuple, **more) -> None:
+        mean = name[1]
+        figures = [each.figures(name, (REFERENCE, mean), truth) for each in moments]
+        intervals = {key: with_interval([each[key] for each in figures]) for key in figures[0]}
+        rows.append({"estimator": estimator, "mean": mean, **more, **intervals})
+
     for name in names:
         estimator, mean = name
-        if estimator == "ones":
-            continue
-        reference = (REFERENCE, mean)
-        rows.append({"estimator": estimator, "mean": mean} | _row(every, name, reference))
+        if estimator != "ones":
+            add(every, estimator, name)
         if estimator == "none":
             ones = ("ones", mean)
             best = [best_constant(moments, name, ones) for moments in every]
-            mixed = [m.mixed(name, ones, -b, reference) for m, b in zip(every, best, strict=True)]
-            row = {"estimator": "best constant", "mean": mean, "constant": with_interval(best)}
-            rows.append(row | _row(mixed, name, reference))
+            pairs = zip(every, best, strict=True)
+            mixed = [moments.mixed(name, ones, -constant, truth) for moments, constant in pairs]
+            add(mixed, "best constant", name, constant=with_interval(best))
     return rows
 
 
-def _row(every: Sequence[Moments], name: tuple, reference: tuple) -> dict[str, list[float]]:
-    figures = [moments.figures(name, reference) for moments in every]
-    row = {key: with_interval([each[key] for each in figures]) for key in figures[0]}
-    # Against the one estimator of which it is known that it points where the truth points.
-    truth = (REFERENCE, "constant")
-    cosines = [
-        m.signal[name, truth] / math.sqrt(
-            max(m.signal[name, name], 1e-30) * max(m.signal[truth, truth], 1e-30)
-        )
-        for m in every
-    ]  # fmt: skip
-    return row | {"cosine with the truth": with_interval(cosines)}
-
-
-def pairs_of(names: Sequence[tuple]) -> set[tuple]:
+def pairs_of(names: Sequence[tuple], truth: tuple) -> set[tuple]:
     """Which products `table_of` needs."""
-    found = set()
-    for estimator, mean in names:
-        name, reference = (estimator, mean), (REFERENCE, mean)
-        found |= {(name, name), (name, reference), (name, (REFERENCE, "constant"))}
-        if estimator == "none":
-            ones = ("ones", mean)
-            found |= {(name, ones), (ones, ones), (ones, reference)}
+    found = {(truth, truth)}
+    for name in names:
+        found |= {(name, name), (name, truth)}
+        if name[0] == "none":
+            found.add((name, ("ones", name[1])))
     return found
 
 
 # ---------------------------------------------------------------------------- on the real model
 
 MOMENTS = (0, 10, 25)  # steps of the training at which the policy stands still
-LEAD = "critic, warmed up"
+# R - V(s_t) with constant weights: unbiased whatever V is, and not noisy with a V that is fitted.
+TRUTH = ("critic, fitted", "constant")
 # Under a mean per response and under constant weights only these; under the token mean all.
-FEW = ("none", "ones", REFERENCE, LEAD)
+FEW = ("none", "ones", REFERENCE, "critic, fitted")
 WARM_BATCHES, FITTED_BATCHES, UPDATES = 5, 16, 4
 
 
@@ -454,7 +454,7 @@ class Microscope:
         names = [
             (name, mean) for mean in AGGREGATIONS for name in each if mean == "token" or name in FEW
         ]
-        gradients, watch = Gradients(pairs_of(names)), Watch()
+        gradients, watch = Gradients(pairs_of(names, TRUTH)), Watch()
         paid, errors = [], {name: [] for name in critics}
         batch_of = self.fresh(batches, "looking")
         for _ in tqdm(range(batches), desc=f"step {trainer.step}", unit="batch"):
@@ -494,7 +494,7 @@ class Microscope:
                 "values": seconds["values"],
                 "teach": seconds["teach"],
             },
-            "rows": table_of(gradients, names),
+            "rows": table_of(gradients, names, TRUTH),
         }
 
 
@@ -505,7 +505,7 @@ def main(argv: Sequence[str]) -> None:
         description="Bias and noise of each baseline's gradient, at three moments of a training.",
     )
     parser.add_argument("--task", choices=STARTS, default="sums", help="[sums]")
-    parser.add_argument("--batches", type=whole(16), default=32, help="of 256 samples [32]")
+    parser.add_argument("--batches", type=whole(16), default=64, help="of 256 samples [64]")
     parser.add_argument("--seed", type=whole(0), default=0, help="of the training [0]")
     parser.add_argument("--out", type=Path, default=Path("runs/gradients.jsonl"), help="the record")
     arguments = parser.parse_args(argv)

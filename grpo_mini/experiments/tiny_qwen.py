@@ -10,7 +10,7 @@ from ..models import Tokenizer, count_parameters
 from ..rollout import sample
 from ..support.rewards import call_reward
 from ..tasks import TASKS, Record, Task, get_task, has_thought, is_right
-from .record import require_writable
+from .record import portable, require_writable
 from .warmstart import THINK_SHARE, warm_start
 
 CARD = """---
@@ -19,10 +19,10 @@ license: mit
 # Tiny Qwen
 
 A real `Qwen2ForCausalLM` with {parameters:,} parameters (hidden 128, 4 layers, 4 heads, 2 KV
-heads), trained from random weights on demonstrations of one task only: *{task}*. It is the starting
+heads), trained from {start} on demonstrations of one task only: *{task}*. It is {a} starting
 point of the grpo_mini course, not a model for any other use.
 
-Made by `python -m grpo_mini warmstart --out {out} --task {task} --steps {steps} --seed {seed}`.
+Made by `{command}`.
 Half of the demonstrations think first, and {think_share:.0%} in the last fifth of the steps.
 
 Measured with four samples on each of {problems} held-out problems, which neither the warm start
@@ -40,9 +40,9 @@ nor the training ever sees (`problems/` beside this folder), at temperature 1:
 
 def make_tiny_qwen(arguments) -> None:
     """Warm-start a tiny Qwen on a task: demonstrations in, model and held-out problems out."""
-    task, out = get_task(arguments.task), arguments.out
+    task, out, start = get_task(arguments.task), arguments.out, arguments.start
     require_writable(out / "README.md")
-    model, tokenizer = warm_start(task, arguments.steps, seed=arguments.seed)
+    model, tokenizer = warm_start(task, arguments.steps, seed=arguments.seed, start=start)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     problems = task.dataset(500, seed=0, held_out=True)
@@ -53,12 +53,14 @@ def make_tiny_qwen(arguments) -> None:
     rollout = sample(model, tokenizer, prompts, 4, max_new_tokens=limit, generator=generator)
     rewards = is_right(call_reward(task.reward, problems, rollout), task.full_reward)
     thinks = torch.tensor([has_thought(text) for text in rollout.texts])
+    goes_on = "" if start is None else f" --start {portable(str(start))}"
     card = CARD.format(
         parameters=count_parameters(model),
         task=task.name,
-        steps=arguments.steps,
-        seed=arguments.seed,
-        out=out,
+        command=f"python -m grpo_mini warmstart --out {portable(str(out))} --task {task.name} "
+        f"--steps {arguments.steps} --seed {arguments.seed}{goes_on}",
+        start="random weights" if start is None else f"`{start.name}`",
+        a="the" if start is None else "another",
         limit=limit,
         think_share=THINK_SHARE,
         problems=len(problems),

@@ -6,6 +6,7 @@ left to learn from rewards is that thinking pays.
 """
 
 import random
+from pathlib import Path
 
 import torch
 from tokenizers import AddedToken, pre_tokenizers
@@ -13,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from tqdm.auto import tqdm
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2TokenizerFast
 
-from ..models import Model, Tokenizer, right_padded
+from ..models import Model, Tokenizer, load_model, right_padded
 from ..tasks import TAGS, Task, is_held_out
 
 THINK_SHARE = 0.19  # of the demonstrations at the end, and so of the policy's responses
@@ -101,16 +102,21 @@ def warm_start(
     learning_rate: float = 2e-3,
     think_share: float = THINK_SHARE,
     seed: int = 0,
+    start: Path | None = None,
 ) -> tuple[Model, Tokenizer]:
-    """Train a tiny Qwen from random weights on demonstrations; the same seed, the same weights.
+    """Train a tiny Qwen on demonstrations; the same seed, the same weights.
 
     Half of the demonstrations think, so that the skill is there; in the last fifth only
     ``think_share`` of them do, which sets how often the policy thinks of its own accord.
+
+    Args:
+        start: a model that goes on learning; None begins with random weights.
     """
     torch.manual_seed(seed)
     rng = random.Random(f"warm start/{task.name}/{seed}")
     tokenizer = build_tokenizer()
-    model = build_model(tokenizer).train()
+    model = build_model(tokenizer) if start is None else load_model(start, "cpu")
+    model.train()
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.01, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, learning_rate, total_steps=steps, pct_start=min(0.05, 50 / steps)
