@@ -7,7 +7,6 @@ in it is invented, every line is what the model said at that step.
 import argparse
 import io
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from ..models import encode_prompts
 from ..rollout import logits_of, read_prompts, sample
 from ..support.checkpoints import atomic_write
 from ..support.rewards import call_reward, prompt_of
-from ..tasks.task import has_thought, is_right
+from ..tasks.task import has_thought, is_right, parse_response
 from ..trainer import Trainer
 from .look import (
     INK,
@@ -45,7 +44,6 @@ from .record import portable_config, provenance, require_writable
 
 NUMBER = 8  # questions
 MOST_TOKENS = 10_000  # of a prompt
-WRITTEN = re.compile(r"(?:<think>(?P<thought>.*?)</think>)?<answer>(?P<answer>.*?)</answer>", re.S)
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,7 @@ class Answer:
     @property
     def parts(self) -> tuple[str, str]:
         """The thought and the answer, without their tags; all of it if it has another form."""
-        found = WRITTEN.fullmatch(self.text.strip())
-        return (found["thought"] or "", found["answer"]) if found else ("", self.text)
+        return parse_response(self.text) or ("", self.text)
 
 
 def questions_of(trainer: Trainer, number: int = NUMBER) -> list:
