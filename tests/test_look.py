@@ -87,7 +87,7 @@ def test_lines_stand_out_from_the_paper_and_text_more_so():
     paper = "#FFFFFF"
     for colour in (look.GRPO, look.PPO, look.REFERENCE, look.PLUS, look.MINUS, look.OPEN):
         assert contrast(colour, paper) >= 3, colour
-    for colour in (look.INK, look.RULE):
+    for colour in (look.INK, look.RULE, look.QUIET):
         assert contrast(colour, paper) >= 4.5, colour
 
 

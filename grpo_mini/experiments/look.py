@@ -20,7 +20,7 @@ THOUGHT = "#C9A227"  # what stands between <think> and </think>
 INK, RULE, QUIET, SHADE, GRID, PAPER = (
     "#1A1A1A",
     "#4D4D4D",
-    "#808080",
+    "#6E6E6E",
     "#EBEBEB",
     "#E6E6E6",
     "white",

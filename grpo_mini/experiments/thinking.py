@@ -209,7 +209,7 @@ def draw_answers(axes: Axes, found: Sequence[Answer], step: int) -> None:
             box = {"facecolor": THOUGHT, "alpha": 0.3, "linewidth": 0, "pad": 2.5}
             axes.text(place, y, thought, fontsize=size, color=INK, bbox=box, **type_)
             place += len(thought) + 1.5
-        axes.text(place, y, said[:18], fontsize=size, color=colour, weight="bold", **type_)
+        axes.text(place, y, said[:18], fontsize=size, color=INK, weight="bold", **type_)
 
 
 def frame(rows: list[dict], last: int) -> Figure:

@@ -17,7 +17,7 @@ from grpo_mini.course.widgets.microscope import (
     tour,
 )
 from grpo_mini.experiments.microscope import read_rollouts
-from grpo_mini.experiments.thinking import WRITTEN
+from grpo_mini.tasks.task import parse_response
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_the_tour_has_five_moments_that_show_what_their_names_say():
         lab.preset(name)
         found[name] = lab.numbers
         text = "".join(lab.numbers["tokens"]).removesuffix(END)
-        assert WRITTEN.fullmatch(text), f"{name}: {text}"
+        assert parse_response(text), f"{name}: {text}"
 
     def mine(name, what):
         return found[name][what][found[name]["sample"] - 1]

@@ -8,7 +8,7 @@ import ipywidgets
 
 from ...experiments.look import LINE, MINUS, MONO, PLUS, SMALL_TEXT, tint
 from ...experiments.microscope import read_rollouts
-from ...experiments.thinking import WRITTEN
+from ...tasks.task import parse_response
 from .base import Lab, choice, flag, slider
 
 RECORDED = Path(__file__).parents[3] / "data" / "runs" / "microscope.jsonl"
@@ -185,7 +185,7 @@ def tour(rows: dict[int, list[dict]]) -> dict[str, dict]:
         for step, groups in rows.items()
         for p, group in enumerate(groups, start=1)
         for s, sample in enumerate(group["samples"], start=1)
-        if WRITTEN.fullmatch("".join(sample["tokens"]).removesuffix(END))
+        if parse_response("".join(sample["tokens"]).removesuffix(END))
     ]
 
     def thinks(place) -> bool:
