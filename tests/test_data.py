@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grpo_mini.experiments.cost import ALGORITHMS
-from grpo_mini.experiments.evidence import EXPERIMENTS
+from grpo_mini.experiments.evidence import EXPERIMENTS, NOT_YET_RECORDED
 from grpo_mini.experiments.microscope import read_rollouts
 from grpo_mini.experiments.record import read_lines, read_runs
 from grpo_mini.tasks import TASKS, is_held_out
@@ -87,6 +87,9 @@ def test_a_run_of_an_experiment_is_one_of_its_settings_and_seeds(header, rows, r
 
 def test_every_experiment_is_recorded_in_one_file_and_whole():
     for name, experiment in EXPERIMENTS.items():
+        if name in NOT_YET_RECORDED:
+            assert not (RUNS / f"{name}.jsonl").exists(), f"{name} is recorded by now"
+            continue
         found = [(h["setting"], h["config"]["seed"]) for h, _ in read_runs(RUNS / f"{name}.jsonl")]
         assert sorted(found) == sorted(experiment.runs()), name
 
