@@ -185,6 +185,21 @@ def test_every_estimator_is_told_apart_and_the_policy_stands_still(microscope, m
     assert -1 <= found["between"] <= 1 and all(s > 0 for s in found["seconds"].values())
 
 
+def test_what_comes_of_going_on_is_the_same_as_of_writing_on(microscope, monkeypatch):
+    monkeypatch.setattr("grpo_mini.experiments.gradients.CONTINUED", 64)
+    found = microscope.along({"lagged": microscope.critics["lagged"]})
+    assert len(set(map(len, found.values()))) == 1
+    assert all(0 <= t < n for t, n in zip(found["token"], found["length"], strict=True))
+    truth = dict(
+        zip(zip(found["token"], found["length"], strict=True), found["truth"], strict=True)
+    )
+    # Some thought is nearly through, and then the answer is as good as certain, or spoiled.
+    late = [share for (t, n), share in truth.items() if t >= 2 * n // 3 and n > 15]
+    assert all(share < 0.15 or share > 0.6 for share in late)
+    first = [share for (t, _), share in truth.items() if t == 0]
+    assert 0.02 < sum(first) / len(first) < 0.7
+
+
 def test_the_share_between_prompts_is_that_of_a_known_mixture():
     generator = torch.Generator().manual_seed(0)
     chances = torch.tensor([0.1, 0.9]).repeat(2000)

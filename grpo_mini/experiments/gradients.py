@@ -12,7 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -286,6 +286,7 @@ TRUTH = ("critic, fitted", "constant")
 # Under a mean per response and under constant weights only these; under the token mean all.
 FEW = ("none", "ones", REFERENCE, "critic, fitted")
 WARM_BATCHES, FITTED_BATCHES, UPDATES = 5, 16, 4
+CONTINUED = 32  # continuations from each place of a response
 
 
 class Watched(GRPOTrainer):
@@ -438,13 +439,51 @@ class Microscope:
             for critic in self.critics.values():
                 critic.teach(*self.trainer.seen)
 
+    def along(self, critics: dict[str, Bystander]) -> dict[str, list]:
+        """What critics expect along some responses, and what comes of going on from there.
+
+        The policy itself goes on, `CONTINUED` times from each place (VinePPO, arXiv 2410.01679,
+        takes that for its values).
+
+        Returns:
+            ``token``: how many tokens are written; ``length``: of how many; ``truth``: share of the
+            continuations that are paid; and what each critic says there, by its name.
+        """
+        trainer, tokenizer, config = self.trainer, self.trainer.tokenizer, self.trainer.config
+        rng = random.Random(f"along/{trainer.step}")
+        records = trainer.problems(size=config.prompts_per_step, seed=rng.randrange(1 << 30))
+        generator = torch.Generator().manual_seed(rng.randrange(1 << 30))
+        go_on = (config.max_new_tokens, config.temperature, generator)
+        prompts = [record["prompt"] for record in records]
+        rollout = sample(trainer.policy, tokenizer, prompts, 1, *go_on)
+        values = {name: trainer.in_parts(rollout, c.values) for name, c in critics.items()}
+        found = {name: [] for name in ("token", "length", "truth", *critics)}
+        for i, (record, tokens) in enumerate(zip(records, rollout.token_ids(), strict=True)):
+            for t in sorted({0, 1, len(tokens) // 3, 2 * len(tokens) // 3}):
+                begun = {"role": "assistant", "content": tokenizer.decode(tokens[:t])}
+                prompt = record["prompt"] + ([begun] if t else [])
+                ends = sample(trainer.policy, tokenizer, [prompt], CONTINUED, *go_on)
+                written = zip(ends.token_ids(), ends.truncated_B.tolist(), strict=True)
+                texts = [
+                    tokenizer.decode(tokens[:t] + (ids if cut else ids[:-1]))
+                    for ids, cut in written
+                ]
+                paid = trainer.compute_rewards([record], replace(ends, texts=texts))
+                found["token"].append(t)
+                found["length"].append(len(tokens))
+                found["truth"].append(float(paid.mean()))
+                for name in critics:
+                    found[name].append(float(values[name][i, t]))
+        return found
+
     def look(self, batches: int) -> dict:
         """Hold the policy still, and measure.
 
         Returns:
             ``rows`` of `table_of`, the share of variance ``between`` prompts, how much of the
-            rewards' variance each critic ``explained`` at the prompt and over all tokens, the
-            ``seconds`` that each piece of a batch takes, and the ``accuracy``.
+            rewards' variance each critic ``explained`` at the prompt and over all tokens, what it
+            expects ``along`` responses, the ``seconds`` that each piece of a batch takes, and the
+            ``accuracy``.
         """
         trainer, size = self.trainer, self.trainer.config.group_size
         critics = self.critics | {"fitted": self.critics["warmed up"].copy()}
@@ -494,6 +533,7 @@ class Microscope:
                 "values": seconds["values"],
                 "teach": seconds["teach"],
             },
+            "along": self.along(critics),
             "rows": table_of(gradients, names, TRUTH),
         }
 
