@@ -545,7 +545,7 @@ def main(argv: Sequence[str]) -> None:
         description="Bias and noise of each baseline's gradient, at three moments of a training.",
     )
     parser.add_argument("--task", choices=STARTS, default="sums", help="[sums]")
-    parser.add_argument("--batches", type=whole(16), default=64, help="of 256 samples [64]")
+    parser.add_argument("--batches", type=whole(16), default=48, help="of 256 samples [48]")
     parser.add_argument("--seed", type=whole(0), default=0, help="of the training [0]")
     parser.add_argument("--out", type=Path, default=Path("runs/gradients.jsonl"), help="the record")
     arguments = parser.parse_args(argv)
