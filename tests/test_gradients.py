@@ -191,11 +191,14 @@ def test_what_comes_of_going_on_is_the_same_as_of_writing_on(microscope, monkeyp
     assert len(set(map(len, found.values()))) == 1
     assert all(0 <= t < n for t, n in zip(found["token"], found["length"], strict=True))
     places = list(zip(found["token"], found["length"], found["truth"], strict=True))
-    # Some thought is nearly through, and then the answer is as good as certain, or spoiled.
-    late = [share for t, n, share in places if t >= 2 * n // 3 and n > 15]
-    assert all(share < 0.15 or share > 0.6 for share in late)
     first = [share for t, _, share in places if t == 0]
+    late = [share for t, n, share in places if t >= 2 * n // 3]
     assert 0.02 < sum(first) / len(first) < 0.7
+
+    def open_still(shares: list[float]) -> float:
+        return sum(share * (1 - share) for share in shares) / len(shares)
+
+    assert open_still(late) < open_still(first) / 2, "most is decided by then"
 
 
 def test_the_share_between_prompts_is_that_of_a_known_mixture():
