@@ -1,5 +1,6 @@
 """The gradient microscope against exact enumeration: its twin on a policy of five tokens."""
 
+import dataclasses
 import json
 from itertools import product
 
@@ -186,7 +187,9 @@ def test_every_estimator_is_told_apart_and_the_policy_stands_still(microscope, m
 
 
 def test_what_comes_of_going_on_is_the_same_as_of_writing_on(microscope, monkeypatch):
-    monkeypatch.setattr("grpo_mini.experiments.gradients.CONTINUED", 64)
+    trainer = microscope.trainer
+    more = dataclasses.replace(trainer.config, prompts_per_step=24, max_new_tokens=48)
+    monkeypatch.setattr(trainer, "config", more)
     found = microscope.along({"lagged": microscope.critics["lagged"]})
     assert len(set(map(len, found.values()))) == 1
     assert all(0 <= t < n for t, n in zip(found["token"], found["length"], strict=True))
