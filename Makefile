@@ -45,6 +45,7 @@ runs: .venv/installed  ## record the learning runs in data/runs/learning.jsonl (
 EVIDENCE = runs/evidence
 evidence: .venv/installed  ## make every experiment again and compare with the record (four to five hours)
 	$(VENV_PYTHON) -m grpo_mini cost --ledger $(EVIDENCE)/cost.jsonl
+	$(VENV_PYTHON) -m grpo_mini gradients --out $(EVIDENCE)/gradients.jsonl
 	$(VENV_PYTHON) -m grpo_mini experiment all --out $(EVIDENCE) --resume $(ARGS)
 	$(VENV_PYTHON) -m grpo_mini experiment --compare --out $(EVIDENCE)
 

@@ -10,6 +10,7 @@ import pytest
 
 from grpo_mini.experiments.cost import ALGORITHMS
 from grpo_mini.experiments.evidence import EXPERIMENTS, NOT_YET_RECORDED
+from grpo_mini.experiments.gradients import MOMENTS
 from grpo_mini.experiments.microscope import read_rollouts
 from grpo_mini.experiments.record import read_lines, read_runs
 from grpo_mini.tasks import TASKS, is_held_out
@@ -22,7 +23,7 @@ RUNS = DATA / "runs"
 RECORDED = [
     pytest.param(header, rows, id=f"{path.stem}/{header.get('setting', header['algorithm'])}-{i}")
     for path in sorted(RUNS.glob("*.jsonl"))
-    if path.stem not in ("cost", "microscope", "thinking")
+    if path.stem not in ("cost", "gradients", "microscope", "thinking")
     for i, (header, rows) in enumerate(read_runs(path))
 ]
 OF_EXPERIMENTS = [one for one in RECORDED if one.id.split("/")[0] in EXPERIMENTS]
@@ -38,7 +39,7 @@ def test_checksum(name):
     assert hashlib.sha256((DATA / name).read_bytes()).hexdigest() == LISTED[name][0]
 
 
-@pytest.mark.parametrize("name", ["chain-sums", "graded", "countdown"])
+@pytest.mark.parametrize("name", ["chain-sums", "spread-sums", "graded", "countdown"])
 def test_problems_are_those_of_the_seed_and_held_out(name):
     task = TASKS[name]
     lines = (DATA / "problems" / f"{task.name}.jsonl").read_text(encoding="utf-8").splitlines()
@@ -98,6 +99,13 @@ def test_each_cell_of_the_cost_ledger_says_what_made_it():
     for cell in read_lines(RUNS / "cost.jsonl"):
         made_by(cell["run"])
         assert set(cell) == {"run", *ALGORITHMS}
+
+
+def test_each_moment_of_the_gradients_says_what_made_it():
+    lines = read_lines(RUNS / "gradients.jsonl")
+    for line in lines:
+        made_by(line["run"])
+    assert {line["run"]["step"] for line in lines} == set(MOMENTS)
 
 
 def test_the_clone_stays_small():

@@ -7,9 +7,11 @@ from the same policy and are measured on the same held-out problems.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from ..grpo import GRPOTrainer
+from ..losses import AGGREGATIONS
 from ..models import TINY_QWEN
 from ..ppo import PPOTrainer
 from ..tasks import TASKS, make_chain_sum
@@ -497,18 +499,14 @@ CONTROLS = {
 
 def two_by_two_by_two(task: str) -> dict[str, Setting]:
     """Baseline x scale x aggregation, all in GRPO's groups and at one learning rate."""
-    return {
-        f"{baseline}-{scale}-{mean}": setting
-        for mean in ("token", "sequence")
-        for scale, scaled in (("std", True), ("centred", False))
-        for baseline, setting in (
-            ("group", grpo(use_group_normalization=scaled, aggregation=mean)),
-            ("critic", ppo(**GROUPS, standardize_advantages=scaled, aggregation=mean)),
-        )
-        for setting in with_options(
-            {"": setting}, **TASK_OPTIONS[task], learning_rate=2e-4
-        ).values()
-    }
+    found = {}
+    for mean, scaled, baseline in product(AGGREGATIONS[:2], (True, False), ("group", "critic")):
+        if baseline == "group":
+            setting = grpo(use_group_normalization=scaled, aggregation=mean)
+        else:
+            setting = ppo(**GROUPS, standardize_advantages=scaled, aggregation=mean)
+        found[f"{baseline}-{'std' if scaled else 'centred'}-{mean}"] = setting
+    return with_options(found, **TASK_OPTIONS[task], learning_rate=2e-4)
 
 
 DESIGN = {

@@ -9,12 +9,15 @@ from .evidence import EXPERIMENTS
 DATA = Path(__file__).parents[2] / "data"
 MADE_BY = {  # first match counts
     "tiny-qwen/*": "python -m grpo_mini warmstart --out data/tiny-qwen",
+    "tiny-qwen-spread/*": "python -m grpo_mini warmstart --out data/tiny-qwen-spread "
+    "--task spread-sums --steps 500 --start data/tiny-qwen",
     "problems/*": "python -m grpo_mini warmstart --out data/tiny-qwen",
     "preferences/*": "python -m grpo_mini preferences --out data/preferences/chain-sums.jsonl",
     "runs/demo.*": "python -m grpo_mini demo --out data/runs",
     "runs/thinking.jsonl": "python -m grpo_mini thinking --out data/runs/thinking.jsonl "
     "--gif notebooks/pictures/thinking.gif",
     "runs/microscope.jsonl": "python -m grpo_mini microscope --out data/runs/microscope.jsonl",
+    "runs/gradients.jsonl": "python -m grpo_mini gradients --out data/runs/gradients.jsonl",
     "runs/tuning-60s.jsonl": "the command in each line",
     "runs/headline.png": "python -m grpo_mini.experiments.headline",
     "runs/gpu-check.json": "python -m grpo_mini gpu-check --out data/runs/gpu-check.json",
