@@ -15,7 +15,7 @@ CHOICES = {
     "mean of the batch": {"baseline": "batch mean", "scale": "none"},
     "mean of the group": {"scale": "none"},
     "leave-one-out": {"baseline": "leave-one-out", "scale": "none"},
-    "half of the mean mixed back": {"scale": "none", "baseline_weight": 0.5},
+    "half of the mean mixed back, no std": {"scale": "none", "baseline_weight": 0.5},
     "mean and std of the group": {},
 }
 
@@ -43,8 +43,8 @@ def choices() -> list[dict]:
             "choice": name,
             "notices a constant": "no" if shown["ignores_shift"] else "yes",
             "notices the unit": "no" if shown["ignores_scale"] else "yes",
-            f"pull, p = {HARD}": hard,
-            f"pull, p = {MEDIUM}": medium,
+            f"weight, p = {HARD}": hard,
+            f"weight, p = {MEDIUM}": medium,
             "changes": changes,
         }
 

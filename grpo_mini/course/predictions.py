@@ -145,7 +145,8 @@ def _discounted() -> tuple[int, str]:
     right = 0 if len(praised) == len(found) else 1 if len(praised) > 4 else 2
     return (
         right,
-        f"Praised are the tokens {praised} of {len(found)}; the first gets {found[0]:.2f}.",
+        f"Praised: {len(praised)} of {len(found)}, token {' and token '.join(map(str, praised))}; "
+        f"the first gets {found[0]:.2f}.",
     )
 
 
@@ -202,7 +203,8 @@ QUESTIONS = {
         ("1.5", "3.75", "6"),
         _one_of_sixteen,
         "The rarer the success, the larger its advantage, and the more samples there are, the "
-        "rarer it can be. Dividing by the std bounds a group's squares, not a single advantage.",
+        "rarer it can be. The std fixes the sum of a group's squares; how much of it a single "
+        "response can hold grows with the group.",
     ),
     "5.B": Question(
         "Two of four responses are right and get 1, the others get 0. By a bug the judge pays the "
@@ -236,8 +238,9 @@ QUESTIONS = {
         "nine are. By this second division the advantages of the three that speak become …",
         ("twice as large as at the start", "four times as large", "as large as at the start"),
         _nine_of_twelve,
-        "With three quarters of zeros the variance is a quarter and the spread a half. So the step "
-        "size grows just when there is less to learn from.",
+        "With three quarters of zeros the variance is a quarter and the spread a half. So each "
+        "group that speaks pulls twice as hard: a learning rate that rises without having been "
+        "told to.",
     ),
     "5.F": Question(
         "256 samples a step: 64 prompts in groups of 4, or 16 prompts in groups of 16. Each prompt "
@@ -270,8 +273,8 @@ QUESTIONS = {
         "is depends on the company.",
     ),
     "5.I": Question(
-        "A right response of 8 tokens, reward 1 with the last. A perfect critic says before each "
-        "token how likely the answer will be right: 0.3 three times, 0.7 three times, 0.9 twice. "
+        "A right response of 8 tokens, reward 1 with the last. The critic knows how likely the "
+        "answer will be right, and says so before each token: 0.3 thrice, 0.7 thrice, 0.9 twice. "
         "gamma is 0.8, lambda 1. How many of the tokens get a positive advantage?",
         ("all 8", "5 to 7", "at most 4"),
         _discounted,

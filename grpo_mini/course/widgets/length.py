@@ -13,8 +13,8 @@ class Length(Lab):
 
     title = "Length"
     question = (
-        "Predict: a long wrong response and a short one. Under which aggregation is a token of "
-        "the long one punished least?"
+        "Predict: a long wrong response and a short one. Under which of the three is a token of "
+        "the long one punished less than one of the short?"
     )
     presets = {
         "equal lengths": {"first": 20, "second": 20},

@@ -24,7 +24,7 @@ class MemoryPlanner(Lab):
     """Size a run before paying for it."""
 
     title = "Memory planner"
-    question = "Predict: what is the largest part when a model of 0.5B trains in passes of 8,192?"
+    question = "Predict: what is the largest part when a 0.5B trains in passes of 8,192 tokens?"
     presets = {
         "0.5B on a laptop": {"model": "0.5B", "pass_tokens": 512, "reference": False},
         "a long pass": {"model": "0.5B", "pass_tokens": 8192, "precision": "autocast"},
@@ -107,7 +107,7 @@ class MemoryPlanner(Lab):
     @staticmethod
     def sentence(numbers):
         name = NAMES.get(numbers["largest"], numbers["largest"])
-        fits = f"fits a card of <b>{numbers['fits']} GB</b> with a tenth to spare"
+        fits = f"fits a card of <b>{numbers['fits']} GB</b>, and of the smaller ones none"
         if numbers["fits"] is None:
             fits = f"fits <b>none</b> of {', '.join(map(str, CARDS[:-1]))} and {CARDS[-1]} GB"
         return (
