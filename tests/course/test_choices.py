@@ -15,7 +15,9 @@ def test_the_pull_is_the_formulas(p):
     assert pull(p, CHOICES["no baseline"]) == pytest.approx(1, abs=1e-5)
     assert pull(p, CHOICES["leave-one-out"]) == pytest.approx(1, abs=1e-5)
     assert pull(p, CHOICES["mean of the group"]) == pytest.approx(7 / 8, abs=1e-5)
-    assert pull(p, CHOICES["half of the mean mixed back, no std"]) == pytest.approx(15 / 16, abs=1e-5)
+    assert pull(p, CHOICES["half of the mean mixed back, no std"]) == pytest.approx(
+        15 / 16, abs=1e-5
+    )
     # Our w_G is with ddof 0; the mixer divides by the std with ddof 1.
     std = weight(p, 8, True) * (7 / 8) ** 0.5
     assert pull(p, CHOICES["mean and std of the group"]) == pytest.approx(std, rel=1e-4)
@@ -41,7 +43,12 @@ def test_the_pull_of_a_mean_over_the_batch_agrees_with_sampling():
         ("mean of the batch", "yes", "yes", "the noise and the length of the step"),
         ("mean of the group", "no", "yes", "the noise and the length of the step"),
         ("leave-one-out", "no", "yes", "the noise"),
-        ("half of the mean mixed back, no std", "yes", "yes", "the noise and the length of the step"),
+        (
+            "half of the mean mixed back, no std",
+            "yes",
+            "yes",
+            "the noise and the length of the step",
+        ),
         ("mean and std of the group", "no", "no", "which prompts count"),
     ],
 )
