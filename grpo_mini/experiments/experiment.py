@@ -21,7 +21,7 @@ from ..rollout import sample
 from ..support.rewards import call_reward
 from ..tasks import get_task, is_right
 from ..trainer import Trainer, TrainingDivergedError
-from .evidence import EXPERIMENTS, Experiment, Setting
+from .evidence import EXPERIMENTS, NOT_YET_RECORDED, Experiment, Setting
 from .options import Parser, whole
 from .record import read_lines, require_writable, write_run
 from .statistics import RUNS, Interval, bootstrap, final, load
@@ -189,7 +189,11 @@ def main(argv: Sequence[str]) -> None:
         description="Make the runs of an experiment; those that are there are kept.",
     )
     parser.add_argument(
-        "name", nargs="?", choices=[*EXPERIMENTS, "all"], metavar="NAME", help="see --list; or: all"
+        "name",
+        nargs="?",
+        choices=[*EXPERIMENTS, "all"],
+        metavar="NAME",
+        help="see --list; or: all that are recorded",
     )
     parser.add_argument("--list", action="store_true", help="name the experiments")
     parser.add_argument("--resume", action="store_true", help="go on with an experiment begun")
@@ -205,7 +209,8 @@ def main(argv: Sequence[str]) -> None:
     if arguments.list:
         for name, experiment in EXPERIMENTS.items():
             settings = ", ".join(experiment.settings)
-            print(f"{name}: {experiment.question}")
+            mark = " (not recorded yet)" if name in NOT_YET_RECORDED else ""
+            print(f"{name}: {experiment.question}{mark}")
             print(f"    {len(experiment.runs())} runs of {experiment.steps} steps: {settings}")
         return
     if arguments.compare:
@@ -213,7 +218,9 @@ def main(argv: Sequence[str]) -> None:
         return
     if arguments.name is None:
         parser.error(f"which experiment? There are: {', '.join(EXPERIMENTS)}, or all")
-    names = list(EXPERIMENTS) if arguments.name == "all" else [arguments.name]
+    names = [arguments.name]
+    if arguments.name == "all":
+        names = [name for name in EXPERIMENTS if name not in NOT_YET_RECORDED]
     for name in names:
         known = EXPERIMENTS[name].seeds
         if len(names) == 1 and (unknown := set(arguments.seeds or ()) - set(known)):
