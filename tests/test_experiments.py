@@ -7,9 +7,11 @@ import sys
 import pytest
 import torch
 
+from grpo_mini.__main__ import main
 from grpo_mini.experiments import judges, zoo
 from grpo_mini.experiments.evidence import EXPERIMENTS, Experiment, grpo, ppo
 from grpo_mini.experiments.experiment import compare, made, make_trainer, runs_file
+from grpo_mini.experiments.manifest import MADE_BY
 from grpo_mini.experiments.record import read_runs, write_run
 from grpo_mini.experiments.variants import (
     VariantConfig,
@@ -288,3 +290,16 @@ def test_an_experiment_refuses_a_seed_that_is_not_its_own():
     command = [sys.executable, "-m", "grpo_mini", "experiment", "race", "--seeds", "77"]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 2 and "not [77]" in done.stderr
+
+
+def test_a_start_that_is_not_made_yet_is_named_with_the_command_that_makes_it(
+    monkeypatch, tmp_path, capsys
+):
+    gone = dataclasses.replace(
+        EXPERIMENTS["design"], model=TINY_QWEN.with_name("tiny-qwen-spread-gone")
+    )
+    monkeypatch.setitem(EXPERIMENTS, "design", gone)
+    monkeypatch.setitem(MADE_BY, "tiny-qwen-spread-gone/*", "python -m grpo_mini warmstart …")
+    assert main(["experiment", "design", "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "starts from data/tiny-qwen-spread-gone" in said and "warmstart … makes it" in said

@@ -22,6 +22,7 @@ from ..support.rewards import call_reward
 from ..tasks import get_task, is_right
 from ..trainer import Trainer, TrainingDivergedError
 from .evidence import EXPERIMENTS, NOT_YET_RECORDED, Experiment, Setting
+from .manifest import MADE_BY
 from .options import Parser, whole
 from .record import read_lines, require_writable, write_run
 from .statistics import RUNS, Interval, bootstrap, final, load
@@ -225,6 +226,12 @@ def main(argv: Sequence[str]) -> None:
         known = EXPERIMENTS[name].seeds
         if len(names) == 1 and (unknown := set(arguments.seeds or ()) - set(known)):
             raise ValueError(f"{name} has the seeds {known}, not {sorted(unknown)}")
+        start = EXPERIMENTS[name].model
+        if arguments.model is None and not start.is_dir():
+            raise ValueError(
+                f"{name} starts from data/{start.name}, which is not made yet: "
+                f"{MADE_BY[f'{start.name}/*']} makes it"
+            )
         begun = made(arguments.out, name)
         if begun and not arguments.resume and not arguments.one:
             raise ValueError(

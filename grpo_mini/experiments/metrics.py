@@ -7,7 +7,7 @@ METRICS = {
     "think_share": "share of responses that think first; rises if thinking pays",
     "length_mean": "response tokens, mean; rises with thinking, runaway growth is a warning",
     "truncated_share": "responses cut off without an end token; near 0, else raise max_new_tokens",
-    "policy_loss": "surrogate; on-policy the mean advantage, its sign turned: no measure of learning",
+    "policy_loss": "surrogate; on-policy -1 times the mean advantage: no measure of learning",
     "entropy": "nats per token while sampling; falls slowly, near 0 means exploration is over",
     "kl": "estimated KL to the reference, mean per token (with kl_coef > 0); grows slowly",
     "clip_fraction": "share of tokens whose gradient the surrogate stopped; 0.2 is high",
