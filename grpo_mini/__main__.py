@@ -26,10 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 2 after an error that a user can mend, which is printed in one line; 130 after Ctrl-C.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    for stream in (
-        sys.stdout,
-        sys.stderr,
-    ):  # a console that cannot write a character shows its code
+    # A console that cannot write a character shows its code.
+    for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     file = argv[0].replace("-", "_") if argv and argv[0] in OWN_FILE else "commands"
