@@ -1,16 +1,17 @@
 """The gradient microscope's record, as a figure and in words."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from ..experiments.gradients import REFERENCE
-from ..experiments.look import GRPO, INK, PAPER, PPO, RULE, SMALL
+from ..experiments.look import GRPO, INK, PAPER, PPO, RULE, SERIES, SMALL
 from ..experiments.record import read_lines
 from ..experiments.statistics import RUNS, Interval
 from .figures import panels
 
-__all__ = ["looks", "moments", "noise", "noise_figure", "of_samples", "spread"]
+__all__ = ["along_figure", "error", "moments", "noise", "noise_figure", "per_second", "spread"]
 
 MARKERS = ("o", "s", "^")  # of the moments, in their order
 
@@ -62,9 +63,43 @@ def noise_figure(found: dict[str, list[dict]]) -> Figure:
     return figure
 
 
-def of_samples(interval: Interval) -> str:
-    """What a noise means: how many samples buy the precision that leave-one-out has with 100."""
-    return f"{100 * interval.mean:.0f} [{100 * interval.low:.0f}, {100 * interval.high:.0f}]"
+def per_second(moment: dict, estimator: str) -> Interval:
+    """Noise against leave-one-out's at equal seconds: a critic is asked and taught for its share.
+
+    A value head on the policy's own backbone costs as good as nothing.
+    """
+    seconds = moment["seconds"]
+    usual = seconds["sample"] + seconds["gradient"]
+    asked = estimator.startswith(("critic", "V at")) and "head on the policy" not in estimator
+    cost = 1 + asked * (seconds["values"] + seconds["teach"]) / usual
+    return Interval(*(cost * end for end in noise(moment)[estimator]))
+
+
+def along_figure(moment: dict, critics: Sequence[str]) -> Figure:
+    """A panel a critic: what it expects at places along responses, and what comes of going on."""
+    figure, axes = panels(len(critics), height=3.9)
+    found = moment["along"]
+    places = {"at the prompt": 0, "after the first token": 1, "later": 2}
+    for each, critic in zip(axes, critics, strict=True):
+        for i, (name, place) in enumerate(places.items()):
+            rows = [k for k, t in enumerate(found["token"]) if min(t, 2) == place]
+            each.plot(
+                [found["truth"][k] for k in rows], [found[critic][k] for k in rows],
+                MARKERS[i], color=SERIES[i], markersize=6, alpha=0.7, label=name, linestyle="",
+            )  # fmt: skip
+        each.plot([0, 1], [0, 1], color=RULE, linewidth=1, linestyle=":")
+        each.set(title=f"critic, {critic}", xlabel="share of continuations right",
+                 ylabel="V", xlim=(-0.03, 1.03), ylim=(-0.4, 1.3))  # fmt: skip
+        each.legend(fontsize=SMALL, frameon=False, loc="upper left")
+    return figure
+
+
+def error(moment: dict, critic: str, first: int, last: int) -> float:
+    """Root of the mean squared distance of V from what came, at places first to last tokens in."""
+    found = moment["along"]
+    rows = [k for k, t in enumerate(found["token"]) if first <= t <= last]
+    gaps = [(found[critic][k] - found["truth"][k]) ** 2 for k in rows]
+    return (sum(gaps) / len(gaps)) ** 0.5
 
 
 def spread(lines: list[dict], critic: str) -> list[dict]:
@@ -73,9 +108,14 @@ def spread(lines: list[dict], critic: str) -> list[dict]:
         {
             "step": line["run"]["step"],
             "right": line["accuracy"],
-            "variance between questions": f"{max(0.0, line['between']):.0%}",
-            "V explains at the prompt": f"{line['explained'][critic]['at the prompt']:.0%}",
-            "V explains on the way": f"{line['explained'][critic]['tokens']:.0%}",
+            "variance between questions": _share(line["between"]),
+            "V explains at the prompt": _share(line["explained"][critic]["at the prompt"]),
+            "V explains on the way": _share(line["explained"][critic]["tokens"]),
         }
         for line in lines
     ]
+
+
+def _share(value: float) -> str:
+    """In percent; an estimate below 0, which no share can be, is written as it was found."""
+    return f"{round(value, 2) + 0.0:.0%}"  # 0.0 makes 0 of -0
