@@ -10,6 +10,7 @@ import torch
 from grpo_mini.__main__ import main as command
 from grpo_mini.course.exact import ExactPolicy
 from grpo_mini.experiments.gradients import (
+    MOMENTS,
     REFERENCE,
     Gradients,
     Microscope,
@@ -216,9 +217,7 @@ def test_the_share_between_prompts_is_that_of_a_known_mixture():
 
 def test_what_is_recorded_is_not_measured_again(tmp_path, capsys):
     out = tmp_path / "g.jsonl"
-    lines = [
-        {"run": {"task": "sums", "batches": 48, "seed": 0, "step": step}} for step in (0, 10, 25)
-    ]
+    lines = [{"run": {"task": "sums", "batches": 48, "seed": 0, "step": step}} for step in MOMENTS]
     out.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert command(["gradients", "--out", str(out)]) == 0
     assert "has all of them" in capsys.readouterr().out
