@@ -218,6 +218,7 @@ def test_the_share_between_prompts_is_that_of_a_known_mixture():
 def test_what_is_recorded_is_not_measured_again(tmp_path, capsys):
     out = tmp_path / "g.jsonl"
     lines = [{"run": {"task": "sums", "batches": 48, "seed": 0, "step": step}} for step in MOMENTS]
-    out.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    out.write_text(text, encoding="utf-8")
     assert command(["gradients", "--out", str(out)]) == 0
     assert "has all of them" in capsys.readouterr().out

@@ -164,7 +164,9 @@ def test_a_task_with_too_few_problems_says_so():
 
 
 def test_an_unknown_task_lists_those_that_exist():
-    with pytest.raises(ValueError, match="unknown task 'sums'.*chain-sums, graded, countdown"):
+    with pytest.raises(
+        ValueError, match="unknown task 'sums'.*chain-sums, spread-sums, graded, countdown"
+    ):
         get_task("sums")
 
 

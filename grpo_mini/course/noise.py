@@ -53,8 +53,8 @@ def noise_figure(found: dict[str, list[dict]]) -> Figure:
                           label=f"step {line['run']['step']}" if y == 0 else None)  # fmt: skip
         each.axvline(1, color=RULE, linewidth=1)
         each.set(title=title, xscale="log", ylim=(len(names) - 0.5, -0.5))
-        ticks = [0.25, 0.5, 1, 2, 4]
-        each.set_xlim(0.2, 5)
+        ticks = [0.125, 0.25, 0.5, 1, 2, 4]
+        each.set_xlim(0.11, 5)
         each.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         each.minorticks_off()
         each.set_yticks(range(len(names)), names)

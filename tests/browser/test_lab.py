@@ -368,10 +368,10 @@ def test_a_prediction_is_committed_with_the_mouse_and_judged(page):
     options.get_by_role("radio", name="stays or rises", exact=True).click()
     commit.click()
     judged = plain(predict("5.B").commit(0))
-    assert judged.startswith("Not quite: is gone.")
+    assert judged.startswith("Not quite: is exactly 0.")
     sync_api.expect(verdict).to_have_text(judged)
     sync_api.expect(commit).to_be_disabled()
-    sync_api.expect(options.get_by_role("radio", name="is gone", exact=True)).to_be_disabled()
+    sync_api.expect(options.get_by_role("radio", name="is exactly 0", exact=True)).to_be_disabled()
 
 
 def test_a_prediction_is_committed_with_the_keyboard_and_judged(page):
