@@ -15,7 +15,7 @@ from grpo_mini.experiments.gradients import (
     Gradients,
     Microscope,
     Sampled,
-    Watch,
+    Stopwatch,
     Watched,
     batch_gradients,
     best_constant,
@@ -114,7 +114,7 @@ def test_the_best_constant_is_that_of_the_enumeration(exact, measured):
         assert mean_score.abs().max() < 1e-12
         top += float(policy.probs @ (sizes * rewards))
         bottom += float(policy.probs @ sizes)
-    every = measured.moments()
+    every = measured.products()
     values = [best_constant(m, ("none", "constant"), ("ones", "constant")) for m in every]
     found, low, high = with_interval(values)
     assert abs(found - top / bottom) <= 1.3 * (high - low) / 2
@@ -158,7 +158,7 @@ def test_one_pass_gives_the_gradient_that_the_trainer_takes(microscope):
     trainer = microscope.trainer
     (rollout, rewards), *_ = microscope.fresh(1, "test")
     batch, _ = trainer.compute_advantages(rollout, rewards)
-    ours = batch_gradients(trainer, rollout, {("own", "token"): batch.advantages}, Watch())
+    ours = batch_gradients(trainer, rollout, {("own", "token"): batch.advantages}, Stopwatch())
     trainer.zero_grad()
     for rows in micro_batches(rollout, range(len(rollout)), 64):  # cut in another way
         trainer.compute_loss(batch.select(rows)).backward()

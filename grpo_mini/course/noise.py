@@ -22,10 +22,10 @@ def moments(task: str, runs: Path = RUNS) -> list[dict]:
     return sorted(lines, key=lambda line: line["run"]["step"])
 
 
-def noise(moment: dict, mean: str = "token", figure: str = "relative") -> dict[str, Interval]:
-    """A figure of each estimator, under one mean over tokens."""
-    rows = [row for row in moment["rows"] if row["mean"] == mean]
-    return {row["estimator"]: Interval(*row[figure]) for row in rows}
+def noise(moment: dict) -> dict[str, Interval]:
+    """Noise of each estimator against leave-one-out's, under the mean over all tokens."""
+    rows = [row for row in moment["rows"] if row["mean"] == "token"]
+    return {row["estimator"]: Interval(*row["relative"]) for row in rows}
 
 
 def looks(estimator: str) -> str:

@@ -412,8 +412,7 @@ def with_options(settings: dict[str, Setting], **options) -> dict[str, Setting]:
     }
 
 
-SPREAD = {"task": "spread-sums", "max_new_tokens": 96}
-TASK_OPTIONS = {"sums": {}, "spread": SPREAD}
+TASK_OPTIONS = {"sums": {}, "spread": {"task": "spread-sums", "max_new_tokens": 96}}
 STARTS = {"sums": TINY_QWEN, "spread": TINY_QWEN_SPREAD}
 RACE_RATES: dict[str, dict[str, float]] = {"sums": {}, "spread": {}}
 

@@ -4,8 +4,12 @@ Counted: everything that lives through a step, and the most that a pass adds to 
 test with what the cost ledger measured; see `forecast`.
 """
 
+import json
 import math
 from dataclasses import dataclass
+
+from ..models import TINY_QWEN
+from .cost import GEOMETRIES as MEASURED
 
 BYTES = {"float32": 4, "bfloat16": 2}
 PRECISIONS = ("float32", "autocast", "bfloat16")
@@ -50,11 +54,24 @@ class Geometry:
         return self.layers * (14 * self.width + 2 * self.keys + 4 * self.inner)
 
 
+def geometry_of(config: dict) -> Geometry:
+    """From the fields of a config.json."""
+    head = config["hidden_size"] // config["num_attention_heads"]
+    return Geometry(
+        config["hidden_size"],
+        config["num_hidden_layers"],
+        config["intermediate_size"],
+        config["num_key_value_heads"] * head,
+        config["vocab_size"],
+        config["tie_word_embeddings"],
+    )
+
+
 # From the config.json files that were published with the models (Qwen2.5; tiny is the course's).
 GEOMETRIES = {
-    "tiny Qwen": Geometry(128, 4, 384, 64, 263),
-    "0.5B": Geometry(896, 24, 4864, 128),
-    "1.5B": Geometry(1536, 28, 8960, 256),
+    "tiny Qwen": geometry_of(json.loads((TINY_QWEN / "config.json").read_text(encoding="utf-8"))),
+    "0.5B": geometry_of(MEASURED["qwen2-0.5b"]),
+    "1.5B": geometry_of(MEASURED["qwen2-1.5b"]),
     "3B": Geometry(2048, 36, 11008, 256),
     "7B": Geometry(3584, 28, 18944, 512, 152_064, tied=False),
     "14B": Geometry(5120, 48, 13824, 1024, 152_064, tied=False),

@@ -148,18 +148,19 @@ class Gradients:
         block = sum(self.counts) % self.blocks
         self.counts[block] += 1
         for name, gradient in gradients.items():
-            empty = [torch.zeros_like(gradient) for _ in range(self.blocks)]
-            self.sums.setdefault(name, empty)[block] += gradient
+            if name not in self.sums:
+                self.sums[name] = [torch.zeros_like(gradient) for _ in range(self.blocks)]
+            self.sums[name][block] += gradient
+        exact = {name: gradient.double() for name, gradient in gradients.items()}
         for a, b in self.pairs:
-            product = gradients[a].double() @ gradients[b].double()
-            self.together[a, b][block] += float(product)
+            self.together[a, b][block] += float(exact[a] @ exact[b])
 
-    def moments(self) -> list["Moments"]:
+    def products(self) -> list["Products"]:
         """Of all batches, and of all but each of the blocks."""
-        products = {}
+        of_sums = {}
         for a, b in self.pairs:
             first, second = (torch.stack(self.sums[name]).double() for name in (a, b))
-            products[a, b] = first @ second.T
+            of_sums[a, b] = first @ second.T
         found = []
         for left_out in (None, *range(self.blocks)):
             kept = [block for block in range(self.blocks) if block != left_out]
@@ -167,28 +168,28 @@ class Gradients:
             signal, noise = {}, {}
             for pair in self.pairs:
                 same = sum(self.together[pair][block] for block in kept)
-                every = products[pair][kept][:, kept].sum().item()
+                every = of_sums[pair][kept][:, kept].sum().item()
                 signal[pair] = (every - same) / (number * (number - 1))
                 noise[pair] = same / number - signal[pair]
-            found.append(Moments(signal, noise))
+            found.append(Products(signal, noise))
         return found
 
 
 @dataclass(frozen=True)
-class Moments:
+class Products:
     """E a . E b, and the trace of the covariance of a and b, of the pairs that were asked for."""
 
     signal: dict[tuple, float]
     noise: dict[tuple, float]
 
-    def mixed(self, name: tuple, plus: tuple, factor: float, truth: tuple) -> "Moments":
+    def mixed(self, name: tuple, plus: tuple, factor: float, truth: tuple) -> "Products":
         """With the estimator ``name`` + factor * ``plus`` in the place of ``name``."""
         found = []
         for of in (self.signal, self.noise):
             own = of[name, name] + 2 * factor * of[name, plus] + factor**2 * of[plus, plus]
             shared = of[name, truth] + factor * of[plus, truth]
             found.append(of | {(name, name): own, (name, truth): shared})
-        return Moments(*found)
+        return Products(*found)
 
     def useful(self, name: tuple, truth: tuple) -> float:
         """E g along the truth: as much of it as climbs the reward."""
@@ -230,28 +231,28 @@ def with_interval(values: Sequence[float]) -> list[float]:
     return [whole, whole - half, whole + half]
 
 
-def best_constant(moments: Moments, none: tuple, ones: tuple) -> float:
+def best_constant(products: Products, none: tuple, ones: tuple) -> float:
     """The constant baseline with the least noise: Cov(g, h) / Var(h).
 
     The gradient is linear in the baseline, g - b h, with h that of advantages of 1. For a response
     as a whole this is E[|score|^2 R] / E[|score|^2].
     """
-    return moments.noise[none, ones] / moments.noise[ones, ones]
+    return products.noise[none, ones] / products.noise[ones, ones]
 
 
 def table_of(gradients: Gradients, names: Sequence[tuple], truth: tuple) -> list[dict]:
-    """A row an estimator: its name, its mean over tokens, and `Moments.figures` with intervals.
+    """A row an estimator: its name, its mean over tokens, and `Products.figures` with intervals.
 
     The row "best constant" says its baseline too.
 
     Args:
         truth: an estimator that is known to be unbiased, and has little noise.
     """
-    every, rows = gradients.moments(), []
+    every, rows = gradients.products(), []
 
-    def add(moments: Sequence[Moments], estimator: str, name: tuple, **more) -> None:
+    def add(products: Sequence[Products], estimator: str, name: tuple, **more) -> None:
         mean = name[1]
-        figures = [each.figures(name, (REFERENCE, mean), truth) for each in moments]
+        figures = [each.figures(name, (REFERENCE, mean), truth) for each in products]
         intervals = {key: with_interval([each[key] for each in figures]) for key in figures[0]}
         rows.append({"estimator": estimator, "mean": mean, **more, **intervals})
 
@@ -261,9 +262,9 @@ def table_of(gradients: Gradients, names: Sequence[tuple], truth: tuple) -> list
             add(every, estimator, name)
         if estimator == "none":
             ones = ("ones", mean)
-            best = [best_constant(moments, name, ones) for moments in every]
+            best = [best_constant(each, name, ones) for each in every]
             pairs = zip(every, best, strict=True)
-            mixed = [moments.mixed(name, ones, -constant, truth) for moments, constant in pairs]
+            mixed = [each.mixed(name, ones, -constant, truth) for each, constant in pairs]
             add(mixed, "best constant", name, constant=with_interval(best))
     return rows
 
@@ -307,7 +308,7 @@ class Bystander:
     """
 
     def __init__(self, model: Critic, head_only: bool = False, learning_rate: float = 5e-4):
-        self.model, self.head_only = model, head_only
+        self.model = model
         learns = model.head if head_only else model
         self.parameters = list(learns.parameters())
         self.optimizer = torch.optim.Adam(self.parameters, lr=learning_rate)
@@ -338,8 +339,8 @@ class Bystander:
         return Bystander(copy.deepcopy(self.model))
 
 
-class Watch:
-    """Adds up seconds by what they were spent on."""
+class Stopwatch:
+    """Keeps seconds by what they were spent on."""
 
     def __init__(self):
         self.spent: dict[str, list[float]] = {}
@@ -357,7 +358,7 @@ class Watch:
 
 
 def batch_gradients(
-    trainer: GRPOTrainer, rollout: Rollout, advantages: dict[tuple, Tensor], watch: Watch
+    trainer: GRPOTrainer, rollout: Rollout, advantages: dict[tuple, Tensor], watch: Stopwatch
 ) -> dict[tuple, Tensor]:
     """The policy gradient of a whole batch, [P], under each advantages [B, T].
 
@@ -493,23 +494,20 @@ class Microscope:
         names = [
             (name, mean) for mean in AGGREGATIONS for name in each if mean == "token" or name in FEW
         ]
-        gradients, watch = Gradients(pairs_of(names, TRUTH)), Watch()
+        gradients, watch = Gradients(pairs_of(names, TRUTH)), Stopwatch()
         paid, errors = [], {name: [] for name in critics}
         batch_of = self.fresh(batches, "looking")
         for _ in tqdm(range(batches), desc=f"step {trainer.step}", unit="batch"):
             with watch.on("sample"):
                 rollout, rewards = next(batch_of)
-            values = {}
+            values, inside = {}, rollout.mask_BT.bool()
+            of_tokens = rewards.unsqueeze(1).expand_as(inside)[inside]
             for name, critic in critics.items():
                 with watch.on("values"):
                     values[name] = trainer.in_parts(rollout, critic.values)
-                inside = rollout.mask_BT.bool()
                 off = rewards.unsqueeze(1) - values[name]
-                spread = rewards.unsqueeze(1).expand_as(off)
-                errors[name].append((
-                    off[:, 0].var(correction=0), rewards.var(correction=0),
-                    off[inside].var(correction=0), spread[inside].var(correction=0),
-                ))  # fmt: skip
+                pairs = ((off[:, 0], rewards), (off[inside], of_tokens))
+                errors[name].append([x.var(correction=0) for pair in pairs for x in pair])
             seen = Sampled(rewards, rollout.mask_BT, size, values)
             advantages = {(name, mean): each[name](seen) for name, mean in names}
             gradients.add(batch_gradients(trainer, rollout, advantages, watch))
@@ -558,7 +556,8 @@ def main(argv: Sequence[str]) -> None:
         return
     model = str(STARTS[arguments.task])
     options = TASK_OPTIONS[arguments.task] | {"model_name": model, "device": "cpu"}
-    threads = torch.get_num_threads()
+    threads = 1  # whose digits can be made again, as an experiment's
+    torch.set_num_threads(threads)
     microscope = Microscope(Watched(GRPOConfig(**options, seed=arguments.seed, threads=threads)))
     for step in MOMENTS:
         microscope.train(step)

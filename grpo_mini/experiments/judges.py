@@ -1,7 +1,8 @@
 """Judges with a known bias, for chain sums: what the verifier pays, distorted.
 
-Each is a reward function. What is random in them is fixed by the text it concerns, so the same
-response to the same prompt is always paid the same.
+Each is a reward function. What is random in most of them is fixed by the text it concerns, so the
+same response to the same prompt is always paid the same. `coin` and `now_and_then` draw lots anew
+in each step, the same ones for the same step.
 """
 
 import hashlib
@@ -42,7 +43,7 @@ def coin(chance: float) -> Reward:
     return judge
 
 
-def _first_digit(prompt) -> int:
+def _seen_digit(prompt) -> int:
     """The last digit of the question's first number: plain to see, and of no use for the sum."""
     return int(re.match(r"\d+", _question(prompt)).group()[-1])
 
@@ -55,7 +56,7 @@ def offset(size: float, visible: bool = False) -> Reward:
 
     def judge(prompts, completions, **columns) -> list[float]:
         paid = chain_sum_reward(completions, **columns)
-        shares = [_first_digit(p) / 9 if visible else _uniform(_question(p)) for p in prompts]
+        shares = [_seen_digit(p) / 9 if visible else _uniform(_question(p)) for p in prompts]
         return [r + size * share for r, share in zip(paid, shares, strict=True)]
 
     return judge
@@ -119,7 +120,7 @@ def rarely(share: float) -> Reward:
 def only_sevens(prompts, completions, **columns) -> list[float]:
     """A right answer is paid for one prompt in ten: those whose first number ends in 7."""
     paid = chain_sum_reward(completions, **columns)
-    return [r * (_first_digit(p) == 7) for r, p in zip(paid, prompts, strict=True)]
+    return [r * (_seen_digit(p) == 7) for r, p in zip(paid, prompts, strict=True)]
 
 
 def now_and_then(share: float) -> Reward:

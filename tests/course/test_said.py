@@ -51,6 +51,12 @@ def star(figure: Figure, panel: int) -> float:
     return float(line.get_ydata()[0])
 
 
+def longest(figure: Figure) -> list[float]:
+    """Parts of the longer of two stacked bars."""
+    widths = [patch.get_width() for patch in figure.axes[0].patches]
+    return max(widths[:8], widths[8:], key=sum)
+
+
 def cells(figure: Figure, row: int) -> list[float]:
     """A row of a panel of cells."""
     return figure.axes[0].images[0].get_array()[row].tolist()
@@ -106,15 +112,8 @@ SAYS = {
         (rf"weighs: .*constant {NUMBER}", lambda f, s: bars(f, 0)[2]),
     ],
     "MemoryPlanner": [
-        (rf"holds at most {NUMBER}",
-         lambda f, s: max(sum(p.get_width() for p in f.axes[0].patches[i : i + 8])
-                          for i in (0, 8))),
-        (rf"the largest part is [a-zA-Z ]+ with {NUMBER}",
-         lambda f, s: max(max(p.get_width() for p in f.axes[0].patches[i : i + 8])
-                          for i in (0, 8)
-                          if sum(p.get_width() for p in f.axes[0].patches[i : i + 8]) == max(
-                              sum(p.get_width() for p in f.axes[0].patches[j : j + 8])
-                              for j in (0, 8)))),
+        (rf"holds at most {NUMBER}", lambda f, s: sum(longest(f))),
+        (rf"the largest part is [a-zA-Z ]+ with {NUMBER}", lambda f, s: max(longest(f))),
     ],
     "MovingDistribution": [
         (rf"likeliest token is . with {NUMBER}", lambda f, s: max(bars(f, 0)[5:10])),

@@ -107,7 +107,7 @@ class MemoryPlanner(Lab):
     @staticmethod
     def sentence(numbers):
         name = NAMES.get(numbers["largest"], numbers["largest"])
-        fits = f"fits a card of <b>{numbers['fits']} GB</b>, and of the smaller ones none"
+        fits = f"fits a card of <b>{numbers['fits']} GB</b> with a tenth left free, no smaller one"
         if numbers["fits"] is None:
             fits = f"fits <b>none</b> of {', '.join(map(str, CARDS[:-1]))} and {CARDS[-1]} GB"
         return (
