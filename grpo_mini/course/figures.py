@@ -113,7 +113,7 @@ def strip(axes: Axes, rows: dict[str, Sequence[float]], columns: Sequence[str], 
     and blame."""
     values = [list(row) for row in rows.values()]
     limit = max(abs(v) for row in values for v in row if v == v) or 1.0
-    axes.imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit, aspect="auto")
+    axes.imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit, aspect="auto", interpolation="none")
     for y, row in enumerate(values):
         for x, value in enumerate(row):
             if value == value:

@@ -105,13 +105,6 @@ def png(figure: Figure, scale: int = 2, colours: int = 48) -> bytes:
     return few.getvalue()
 
 
-def svg(figure: Figure) -> bytes:
-    """The figure as an SVG file: sharp at any zoom, and sooner made than a PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
-
-
 def picture_html(figure: Figure, alt: str) -> str:
     """A figure on a page, as wide as it is if there is room, with ``alt`` for those who hear."""
     data = base64.b64encode(png(figure)).decode()

@@ -7,12 +7,14 @@ import ipywidgets
 import pytest
 import torch
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
 from grpo_mini import load_policy
 from grpo_mini.advantages import compute_relative_rewards, gae, leave_one_out, standardize
 from grpo_mini.course import ExactPolicy, GradientCloud, SamplingTree, predictions, widgets
 from grpo_mini.course.widgets import moving
 from grpo_mini.course.widgets.base import Lab, slider
+from grpo_mini.course.widgets.pen import Pen
 from grpo_mini.experiments.look import REFERENCE
 from grpo_mini.losses import clipped_surrogate, entropy, kl_penalty, token_weights
 from grpo_mini.models import TINY_QWEN
@@ -497,3 +499,29 @@ def test_the_walk_begins_where_it_says_and_its_rewards_are_its_policys():
         assert row["reward"] == pytest.approx((policy @ moving.REWARDS).item())
         moved = [p + c for p, c in zip(row["probs"], row["change"], strict=True)]
         assert after["probs"] == pytest.approx(moved, abs=1e-6)
+
+
+# ---------------------------------------------------------------------------- what is kept
+
+
+@pytest.mark.parametrize("kind", LABS)
+def test_a_picture_holds_what_was_drawn_last_and_nothing_more(kind):
+    """Panels stay from picture to picture: a bar or a name that stayed too would pile up."""
+
+    def shown(lab) -> list[list[str]]:
+        held = [lab.figure.get_children()]
+        for axes in lab.figure.axes:
+            held += [axes.get_children(), axes.containers]
+        return [[type(artist).__name__ for artist in some] for some in held]
+
+    lab = kind()
+    before = shown(lab)
+    for name in [*lab.presets, *lab.presets]:
+        lab.preset(name)
+    lab.reset()
+    assert shown(lab) == before
+
+
+def test_a_pen_wants_a_point_a_dot():
+    with pytest.raises(ValueError, match="100 dots an inch: make it with dpi=72"):
+        Pen(Figure()).svg()

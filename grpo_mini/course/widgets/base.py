@@ -9,8 +9,10 @@ import traitlets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ...experiments.look import LARGE_TEXT, LOOK, PIXELS, STYLE, picture_html, svg
+from ...experiments.look import LARGE_TEXT, LOOK, PIXELS, STYLE, picture_html
+from .looks import emptied
 from .names import WORDS, named
+from .pen import Pen
 
 WIDTH, HEIGHT = 8.6, 3.4  # of a picture, in inches
 LABEL = {"description_width": "150px"}
@@ -82,8 +84,10 @@ class Lab:
             name: control.tooltip or control.description for name, control in self.controls.items()
         }
         self.picture = self.make_picture()
-        self.figure = Figure(figsize=(WIDTH, self.height))
-        FigureCanvasAgg(self.figure)  # one canvas for all pictures: it remembers how wide text is
+        # One figure, canvas and pen for all pictures: they remember how wide text is.
+        self.figure = Figure(figsize=(WIDTH, self.height), dpi=72)
+        FigureCanvasAgg(self.figure)
+        self.pen = Pen(self.figure)
         self.words = ipywidgets.HTML()
         buttons = [ipywidgets.Button(description="Reset", tooltip="back to the start")]
         buttons[0].on_click(lambda _: self.reset())
@@ -197,15 +201,15 @@ class Lab:
 
     def drawn(self) -> Figure:
         """The figure with the picture of the numbers."""
-        for artist in self.figure.get_children()[1:]:  # all but the background
-            artist.remove()
+        emptied(self.figure)
         self.draw(self.figure, self.numbers)
         return self.figure
 
     def render(self) -> bytes:
         """The picture as SVG."""
         with matplotlib.rc_context(LOOK):
-            return svg(self.drawn())
+            self.drawn()
+            return self.pen.svg()
 
     def static_picture(self, words: str) -> str:
         """The picture for a page without a kernel, where a code host may show no SVG."""

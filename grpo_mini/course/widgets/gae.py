@@ -5,6 +5,7 @@ import torch
 from ...advantages import gae
 from ..figures import strip
 from .base import Lab, slider
+from .looks import axes_of
 
 TOKENS = 8
 TRUE_VALUES = (0.3, 0.3, 0.3, 0.7, 0.7, 0.7, 0.9, 0.9)
@@ -53,14 +54,14 @@ class GAEExplorer(Lab):
 
     @staticmethod
     def draw(figure, numbers):
-        figure.subplots_adjust(left=0.15, right=0.985, top=0.88, bottom=0.1)
+        (axes,) = axes_of(figure, left=0.15, bottom=0.1)
         rows = {
             "V": numbers["values"],
             "A, PPO (GAE)": numbers["advantages"],
             "A, GRPO": numbers["flat"],
         }
         columns = [f"token {t + 1}" for t in range(TOKENS)]
-        strip(figure.subplots(), rows, columns, "values and advantages, token by token")
+        strip(axes, rows, columns, "values and advantages, token by token")
 
     @staticmethod
     def sentence(numbers):

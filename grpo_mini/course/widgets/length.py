@@ -54,7 +54,7 @@ class Length(Lab):
             axes.set_xticks(range(3), AGGREGATIONS)
             axes.set_title(f"weight of {title}")
             axes.margins(y=0.35)
-        left.legend(frameon=False, fontsize=SMALL)
+        left.legend(frameon=False, fontsize=SMALL, loc="upper right")
 
     @staticmethod
     def sentence(numbers):

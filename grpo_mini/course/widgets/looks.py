@@ -1,10 +1,15 @@
 """The panels of all widget pictures: at fixed places, with numbers at their bars."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Rectangle
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import offset_copy
 
 from ...experiments.look import MINUS, PAPER, PLUS, RULE, SMALL, TICK, TINY
 
@@ -14,9 +19,11 @@ def axes_of(
 ) -> list[Axes]:
     """Panels side by side, all at fixed places and with few ticks: nothing has to be computed.
 
-    Text is most of what a picture costs, so a panel with its numbers in it needs no scale beside
-    it: see `bars_with_numbers`.
+    A figure that has its panels gives them again, see `emptied`. Text is most of what a picture
+    costs, so a panel with its numbers in it needs no scale beside it: see `bars_with_numbers`.
     """
+    if figure.axes:
+        return figure.axes
     figure.subplots_adjust(left=left, right=0.985, top=0.88, bottom=bottom, wspace=0.28)
     axes = list(figure.subplots(1, number, squeeze=False)[0])
     for each in axes:
@@ -26,22 +33,56 @@ def axes_of(
     return axes
 
 
+def emptied(figure: Figure) -> None:
+    """Take away what was drawn. Panels, scales and titles take longest to make, and stay."""
+    drawn = [*figure.texts, *figure.artists]
+    for axes in figure.axes:
+        drawn += [*axes.lines, *axes.patches, *axes.texts, *axes.collections, *axes.images]
+        drawn += filter(None, [axes.get_legend()])
+        axes.containers.clear()
+    for artist in drawn:
+        artist.remove()
+    for axes in figure.axes:
+        axes.relim()
+        axes.autoscale()
+
+
+def bars_at(
+    axes: Axes, places: Sequence[float], values: Sequence[float], width: float,
+    color: str | Sequence[str], hatch: str | Sequence[str] = "", edgecolor: str = PAPER,
+    label: str = "",
+) -> None:  # fmt: skip
+    """What `Axes.bar` draws. It would ask each bar alone for what the panel has to show."""
+    colours = [color] * len(places) if isinstance(color, str) else color
+    hatches = [hatch] * len(places) if isinstance(hatch, str) else hatch
+    for place, value, c, h in zip(places, values, colours, hatches, strict=True):
+        bar = Rectangle((place - width / 2, 0), width, value, facecolor=c, hatch=h,
+                        edgecolor=edgecolor, label=label)  # fmt: skip
+        label = ""  # one of them stands in a legend
+        bar.sticky_edges.y.append(0)
+        axes.add_artist(bar)
+    edges = [place + side for place in places for side in (-width / 2, width / 2)]
+    axes.update_datalim([(min(edges), min(0, *values)), (max(edges), max(0, *values))])
+    axes.autoscale(None)
+
+
 def bars_with_numbers(
     axes: Axes, places: Sequence[float], values: Sequence[float], width: float = 0.8,
     decimals: int = 2, size: int = SMALL, rotation: float = 0, **look,
 ) -> None:  # fmt: skip
     """Bars with their numbers at their ends, which say more than a scale at the side.
 
-    ``look`` goes to `Axes.bar`.
+    ``look`` goes to `bars_at`.
     """
-    axes.bar(places, values, width, edgecolor=PAPER, **look)
+    bars_at(axes, places, values, width, **look)
+    ends = {
+        side: offset_copy(axes.transData, axes.figure, y=away, units="points")
+        for side, away in (("bottom", 2), ("top", -2))
+    }
     for place, value in zip(places, values, strict=True):
-        up = value >= 0
-        axes.annotate(
-            f"{value:.{decimals}f}", (place, value), (0, 2 if up else -2), fontsize=size,
-            textcoords="offset points", ha="center", va="bottom" if up else "top",
-            rotation=rotation,
-        )  # fmt: skip
+        side = "bottom" if value >= 0 else "top"
+        axes.text(place, value, f"{value:.{decimals}f}", fontsize=size, ha="center", va=side,
+                  rotation=rotation, transform=ends[side])  # fmt: skip
     axes.yaxis.set_visible(False)
     axes.spines["left"].set_visible(False)
 
@@ -58,6 +99,30 @@ def names_below(
         look = {"color": MINUS, "fontweight": "bold"} if place in marked else {}
         axes.text(place, -0.03, name, transform=axes.get_xaxis_transform(), fontsize=size,
                   ha="center", va="top", **look)  # fmt: skip
+
+
+@lru_cache(64)
+def _points(text: str, size: float) -> float:
+    """How wide a line of text is."""
+    return text_to_path.get_text_width_height_descent(text, FontProperties(size=size), False)[0]
+
+
+def legend_below(figure: Figure, looks: dict[str, tuple[str, str]], size: int = SMALL) -> None:
+    """Names with their colour and hatch, in a row under the panels.
+
+    `Figure.legend` asks each part for its size over and over: a third of a picture's time.
+    """
+    width, height = (72 * inches for inches in figure.get_size_inches())
+    box, gap = 1.4 * size, 0.8 * size  # between a box and its name, and from name to name
+    widths = [box + 2 * gap + _points(name, size) for name in looks]
+    place = (width - sum(widths) + gap) / 2
+    for (name, (colour, hatch)), wide in zip(looks.items(), widths, strict=True):
+        figure.add_artist(
+            Rectangle((place / width, size / height), box / width, 0.7 * size / height,
+                      transform=figure.transFigure, facecolor=colour, hatch=hatch, edgecolor=PAPER)
+        )  # fmt: skip
+        figure.text((place + box + gap) / width, size / height, name, fontsize=size)
+        place += wide
 
 
 def signed_bars(axes: Axes, labels: Sequence[str], values: Sequence[float], title: str) -> None:
