@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from ...experiments.look import LARGE_TEXT, LOOK, PIXELS, STYLE, picture_html
 from .looks import emptied
 from .names import WORDS, named
+from .page import Shown, plain
 from .pen import Pen
 
 WIDTH, HEIGHT = 8.6, 3.4  # of a picture, in inches
@@ -63,7 +64,7 @@ def flag(label: str, value: bool) -> ipywidgets.Checkbox:
     return ipywidgets.Checkbox(value, description=label, style=LABEL, layout=WIDE)
 
 
-class Lab:
+class Lab(Shown):
     """A widget: ``compute`` and ``draw`` are pure, the class only owns the controls.
 
     Attributes:
@@ -216,12 +217,11 @@ class Lab:
         with matplotlib.rc_context(LOOK):
             return picture_html(self.drawn(), words)
 
-    def _repr_mimebundle_(self, **options) -> dict:
-        """The live widget, and for pages without a kernel its picture with its sentence."""
+    def static(self) -> tuple[str, str]:
+        """Picture and sentence."""
         words = self.sentence(self.numbers)
-        static = (
-            f"{self.head()}<br>{self.static_picture(words)}<div>{words}</div>"
+        page = (
+            f"{self.head()}<br>{self.static_picture(plain(words))}<div>{words}</div>"
             f"<div><i>Run this cell, and it answers to its controls.</i></div>"
         )
-        bundle = self.view._repr_mimebundle_(**options)
-        return {**bundle, "text/html": static, "text/plain": f"{self.title}: {words}"}
+        return page, f"{self.title}: {plain(words)}"
