@@ -276,10 +276,20 @@ def test_progress_is_remembered_in_a_file(tmp_path, monkeypatch):
     assert f"0 of {len(THERE)}" in progress().title
     check("4.2", EXERCISES["4.2"].solution)
     check("4.3", EXERCISES["4.3"].mistakes[0].answer)
-    assert json.loads((tmp_path / "progress.json").read_text(encoding="utf-8")) == ["4.2"]
+    assert json.loads((tmp_path / "progress.json").read_text(encoding="utf-8")) == {"done": ["4.2"]}
     monkeypatch.setattr("grpo_mini.course.memory._done", set())  # a new kernel
     card = progress()
     assert f"1 of {len(THERE)}" in card.title and "4.2 ✓" in " ".join(card.lines)
+
+
+def test_a_file_of_the_first_numbering_is_credited_under_the_new_numbers(tmp_path, monkeypatch):
+    old = ["4.2", *(f"7.{i}" for i in range(1, 9)), "7.A", "8.1", "8.A"]
+    (tmp_path / "progress.json").write_text(json.dumps(old), encoding="utf-8")
+    zoo = {f"8.{i}" for i in range(1, 5)}
+    assert remembered() == {"4.2", "7.A", *zoo, "9.1", "9.A"}
+    check("4.3", EXERCISES["4.3"].solution)  # the file is written anew
+    monkeypatch.setattr("grpo_mini.course.memory._done", set())
+    assert remembered() == {"4.2", "4.3", "7.A", *zoo, "9.1", "9.A"}
 
 
 def test_predictions_count_once_they_are_made_right_or_wrong():
@@ -294,7 +304,7 @@ def test_predictions_count_once_they_are_made_right_or_wrong():
     assert ", 2 of " in progress().title
 
 
-@pytest.mark.parametrize("content", ["", "{", "3", '["nonsense"]'])
+@pytest.mark.parametrize("content", ["", "{", "3", "{}", '{"done": 3}', '["nonsense"]'])
 def test_a_damaged_progress_file_loses_nothing_that_cannot_be_solved_again(tmp_path, content):
     (tmp_path / "progress.json").write_text(content, encoding="utf-8")
     assert f"0 of {len(THERE)}" in progress().title

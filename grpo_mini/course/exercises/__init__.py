@@ -2,8 +2,8 @@
 
 from . import (
     a_small_qwen,
+    bug_zoo,
     grpo,
-    inside_grpo,
     open_ended,
     policy_gradient,
     ppo,
@@ -13,8 +13,8 @@ from . import (
 
 __all__ = [
     "a_small_qwen",
+    "bug_zoo",
     "grpo",
-    "inside_grpo",
     "open_ended",
     "policy_gradient",
     "ppo",

@@ -1,13 +1,12 @@
-"""Exercises of notebook 07: the line that was wrong in each run of the bug zoo."""
+"""Exercises of notebook 08: what suspects, guilty or innocent, got wrong, put right."""
 
+import copy
 from functools import cache
 
 import torch
 
 from ...advantages import silent_groups
-from ...losses import clipped_surrogate, kl_penalty, token_log_probs
-from ...models import Critic, encode_prompts, load_tokenizer
-from ...rollout import Rollout
+from ...models import Critic, encode_prompts, frozen_copy, load_tokenizer
 from ..checker import Mistake, exercise
 
 tokenizer_of_the_course = cache(load_tokenizer)
@@ -24,7 +23,7 @@ def _closed(question, tokenizer):
 
 
 exercise(
-    number="7.1",
+    number="8.1",
     title="what the policy reads",
     solution=prompt_text,
     cases=lambda: [
@@ -63,117 +62,6 @@ exercise(
 )
 
 
-def scored_log_probs(logits, tokens, temperature):
-    log_probs = torch.log_softmax(logits / temperature, dim=-1)
-    return log_probs.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-
-
-def _chosen(values, tokens):
-    return values.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-
-
-def _logit_cases():
-    logits = torch.tensor([[[2.0, 0.5, -1.0], [0.0, 3.0, 1.0]], [[1.0, 1.0, 0.0], [4.0, 0.0, 2.0]]])
-    tokens = torch.tensor([[0, 2], [1, 0]])
-    return [
-        {"logits": logits, "tokens": tokens, "temperature": 1.5},
-        {"logits": logits, "tokens": tokens, "temperature": 0.5},
-    ]
-
-
-exercise(
-    number="7.2",
-    title="score as you have sampled",
-    solution=scored_log_probs,
-    cases=_logit_cases,
-    mistakes=(
-        Mistake(
-            lambda logits, tokens, temperature: scored_log_probs(logits, tokens, 1.0),
-            "The temperature is not used, the bug itself: these are log-probs of a policy that "
-            "has not sampled the tokens.",
-        ),
-        Mistake(
-            lambda logits, tokens, temperature: scored_log_probs(logits, tokens, 1.0) / temperature,
-            "The log-probs are divided, after the softmax. Their exp no longer sums to 1: divide "
-            "the logits.",
-        ),
-        Mistake(
-            lambda logits, tokens, temperature: scored_log_probs(logits, tokens, 1 / temperature),
-            "The logits are multiplied by the temperature. A temperature above 1 has to make the "
-            "distribution flatter: divide.",
-        ),
-        Mistake(
-            lambda logits, tokens, temperature: _chosen(logits / temperature, tokens),
-            "These are scaled logits. A log-prob is a logit minus the logsumexp of its row.",
-        ),
-    ),
-    hints=(
-        "The sampler drew from softmax(logits / temperature). Score under the same distribution.",
-        "`torch.log_softmax(..., dim=-1)` gives the log-prob of each vocabulary entry.",
-        "`gather(-1, tokens.unsqueeze(-1)).squeeze(-1)` picks the sampled ones.",
-    ),
-    module=(token_log_probs,),
-)
-
-
-def response_mask(tokens, end_id):
-    is_end = (tokens == end_id).long()
-    ends_before = is_end.cumsum(dim=1) - is_end
-    return (ends_before == 0).long()
-
-
-def _up_to_argmax(tokens, end_id):
-    first = (tokens == end_id).long().argmax(dim=1, keepdim=True)
-    return (torch.arange(tokens.shape[1]) <= first).long()
-
-
-def _end_cases():
-    tokens = torch.tensor([[5, 6, 9, 0, 0], [5, 6, 7, 8, 6], [9, 0, 0, 0, 0]])
-    return [
-        {"tokens": tokens, "end_id": 9},
-        {
-            "tokens": torch.tensor([[5, 9, 9, 9], [5, 6, 7, 9]]),
-            "end_id": 9,
-            "why": "padded with the end token itself",
-        },
-    ]
-
-
-exercise(
-    number="7.3",
-    title="a mask that teaches to stop",
-    solution=response_mask,
-    cases=_end_cases,
-    mistakes=(
-        Mistake(
-            lambda tokens, end_id: ((tokens == end_id).cumsum(dim=1) == 0).long(),
-            "The end token itself is outside the mask, the bug itself: no response is ever "
-            "praised for stopping.",
-        ),
-        Mistake(
-            lambda tokens, end_id: (tokens != end_id).long(),
-            "Every end token is outside the mask, and what is not an end token is inside: "
-            "padding too.",
-        ),
-        Mistake(
-            lambda tokens, end_id: torch.ones_like(tokens),
-            "Padding is inside the mask. The response is over with its first end token.",
-        ),
-        Mistake(
-            _up_to_argmax,
-            "A response that was cut off has no end token, and there `argmax` says 0: all but its "
-            "first token are lost.",
-        ),
-    ),
-    hints=(
-        "A token counts if no end token stands before it.",
-        "`(tokens == end_id).long().cumsum(dim=1)` counts the end tokens up to and including here.",
-        "Take off the token's own: what is left counts those before it, and has to be 0.",
-    ),
-    module=(Rollout,),
-)
-
-
 def hush_silent_groups(relative, rewards, group_size):
     groups = rewards.view(-1, group_size)
     silent = (groups == groups[:, :1]).all(dim=1)
@@ -207,7 +95,7 @@ def _silent_cases():
 
 
 exercise(
-    number="7.4",
+    number="8.2",
     title="hush the silent groups",
     solution=hush_silent_groups,
     cases=_silent_cases,
@@ -277,7 +165,7 @@ def _cut_off_cases():
 
 
 exercise(
-    number="7.5",
+    number="8.3",
     title="compare first, throw away after",
     solution=compare_then_drop,
     cases=_cut_off_cases,
@@ -302,123 +190,6 @@ exercise(
         "Subtract the mean of each row, cut-off responses included, and flatten.",
         "Only then throw away: `relative[~truncated]`.",
     ),
-)
-
-
-def clipped_both_ways(log_probs, old_log_probs, advantages, clip_low, clip_high):
-    ratio = torch.exp(log_probs - old_log_probs)
-    clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
-    return -torch.minimum(ratio * advantages, clipped * advantages)
-
-
-def _maximum(log_probs, old_log_probs, advantages, clip_low, clip_high):
-    ratio = torch.exp(log_probs - old_log_probs)
-    clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
-    return -torch.maximum(ratio * advantages, clipped * advantages)
-
-
-def _inverted_below_zero(log_probs, old_log_probs, advantages, clip_low, clip_high):
-    inputs = (log_probs, old_log_probs, advantages, clip_low, clip_high)
-    return torch.where(advantages < 0, _maximum(*inputs), clipped_both_ways(*inputs))
-
-
-def _clip_cases():
-    old = torch.full((2, 5), -1.0)
-    moved = torch.tensor([0.0, 0.1, 0.6, -0.6, 0.22]).expand(2, 5)
-    advantages = torch.tensor([[1.0], [-1.0]]).expand(2, 5).clone()
-    limits = {"clip_low": 0.2, "clip_high": 0.28}
-    return [
-        {"log_probs": old + moved, "old_log_probs": old, "advantages": advantages, **limits},
-    ]
-
-
-exercise(
-    number="7.6",
-    title="the clip, right way round, with two limits",
-    solution=clipped_both_ways,
-    cases=_clip_cases,
-    gradient_of="log_probs",
-    mistakes=(
-        Mistake(
-            _inverted_below_zero,
-            "For negative advantages it takes the maximum, the bug itself: a token that has become "
-            "unlikely enough is pushed on, and one that became likelier is not brought back.",
-        ),
-        Mistake(
-            _maximum,
-            "It takes the maximum for both signs: what moved too far is pushed on.",
-        ),
-        Mistake(
-            lambda log_probs, old_log_probs, advantages, clip_low, clip_high: clipped_both_ways(
-                log_probs, old_log_probs, advantages, clip_low, clip_low
-            ),
-            "The lower limit stands on both sides. The upper one is `1 + clip_high`.",
-        ),
-        Mistake(
-            lambda log_probs, old_log_probs, advantages, clip_low, clip_high: clipped_both_ways(
-                log_probs, old_log_probs, advantages, clip_high, clip_low
-            ),
-            "The two limits are exchanged.",
-        ),
-        Mistake(
-            lambda log_probs, old_log_probs, advantages, clip_low, clip_high: (
-                -torch.exp(log_probs - old_log_probs) * advantages
-            ),
-            "Nothing is clipped.",
-        ),
-    ),
-    hints=(
-        "It is exercise 3.2, with one limit below and another above.",
-        "`ratio.clamp(1 - clip_low, 1 + clip_high)`, and both ratios times the advantages.",
-        "The smaller of the two products, whatever the advantage's sign; the loss is minus it.",
-    ),
-    module=(clipped_surrogate,),
-)
-
-
-def leash(log_probs, ref_log_probs):
-    difference = ref_log_probs - log_probs
-    return torch.exp(difference) - 1 - difference
-
-
-exercise(
-    number="7.7",
-    title="a penalty that pulls",
-    solution=leash,
-    cases=lambda: [
-        {
-            "log_probs": torch.tensor([[-1.0, -2.0, -0.5]]),
-            "ref_log_probs": torch.tensor([[-1.5, -1.0, -0.5]]),
-        }
-    ],
-    gradient_of="log_probs",
-    mistakes=(
-        Mistake(
-            lambda log_probs, ref_log_probs: kl_penalty(log_probs, ref_log_probs, "k1"),
-            "This is k1, the bug itself: its value is right on average, but its gradient is that "
-            "of log pi. The reference is not even in it.",
-        ),
-        Mistake(
-            lambda log_probs, ref_log_probs: kl_penalty(log_probs, ref_log_probs, "k2"),
-            "This is k2. It pulls as well, on average along the gradient of KL(pi || ref); asked "
-            "for is k3.",
-        ),
-        Mistake(
-            lambda log_probs, ref_log_probs: kl_penalty(-log_probs, -ref_log_probs, "k3"),
-            "The difference is reversed: d is log ref minus log pi, because the samples come "
-            "from pi.",
-        ),
-        Mistake(
-            lambda log_probs, ref_log_probs: -kl_penalty(log_probs, ref_log_probs, "k3"),
-            "The sign is reversed: this rewards the policy for running away.",
-        ),
-    ),
-    hints=(
-        "Start from d, the log-prob of the reference minus that of the policy.",
-        "k3 is exp(d) - 1 - d: 0 where the two agree, and above 0 on either side.",
-        "Let the gradient through: no `detach`.",
-    ),
-    module=(kl_penalty,),
 )
 
 
@@ -461,7 +232,7 @@ def _random_bias(hidden_size):
 
 
 exercise(
-    number="7.8",
+    number="8.4",
     title="a critic that begins without opinions",
     solution=value_head,
     cases=lambda: [{"hidden_size": 8}, {"hidden_size": 3}],
@@ -478,4 +249,93 @@ exercise(
         "There are two: `weight` and `bias`.",
     ),
     module=(Critic,),
+)
+
+
+def frozen_reference(policy):
+    reference = copy.deepcopy(policy)
+    return reference.requires_grad_(False)
+
+
+NOT_A_MODEL = "It has to return a model, something that can be called as the policy is."
+MOVES_ALONG = (
+    "The reference moved when the policy was trained, the bug itself: they share their weights, so "
+    "the KL between them is 0 for ever, and the penalty holds nobody."
+)
+SAYS_SOMETHING_ELSE = "It says something else than the policy did when it was asked for."
+STILL_TRAINS = (
+    "It stays where it is as long as nobody asks: its parameters still want gradients, which cost "
+    "memory, and an optimiser that is handed all parameters would move it. Switch them off."
+)
+POLICY_FROZEN = "Now the policy wants no gradients: it cannot learn any more. Freeze the copy."
+
+
+def _watched(answer, inputs):
+    """The reference, and what it said before and after the policy was trained."""
+    policy, states = inputs["policy"], torch.tensor([[1.0, -2.0, 0.5], [0.0, 1.0, 3.0]])
+    with torch.no_grad():
+        wanted, reference = policy(states), answer(policy)
+        if not isinstance(reference, torch.nn.Module):
+            return None, reference
+        first = reference(states)
+        for parameter in policy.parameters():
+            parameter.add_(0.5)
+        return (wanted, first, reference(states)), reference
+
+
+def _judge_reference(result, policy):
+    said, reference = result
+    if said is None:
+        return NOT_A_MODEL
+    wanted, first, later = said
+    if not torch.equal(first, later):
+        return MOVES_ALONG
+    if not torch.equal(wanted, first):
+        return SAYS_SOMETHING_ELSE
+    if not all(parameter.requires_grad for parameter in policy.parameters()):
+        return POLICY_FROZEN
+    return STILL_TRAINS if any(p.requires_grad for p in reference.parameters()) else None
+
+
+def _policies():
+    torch.manual_seed(0)
+    layers = torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)
+    return [{"policy": torch.nn.Linear(3, 2)}, {"policy": torch.nn.Sequential(*layers)}]
+
+
+def _freezes_the_policy(policy):
+    reference = copy.deepcopy(policy)
+    policy.requires_grad_(False)
+    return reference
+
+
+def _starts_anew(policy):
+    reference = copy.deepcopy(policy)
+    for parameter in reference.parameters():
+        torch.nn.init.zeros_(parameter)
+    return reference.requires_grad_(False)
+
+
+exercise(
+    number="8.5",
+    title="a reference that stays",
+    solution=frozen_reference,
+    cases=_policies,
+    call=_watched,
+    judge=_judge_reference,
+    mistakes=(
+        Mistake(lambda policy: policy, MOVES_ALONG),
+        Mistake(copy.copy, MOVES_ALONG),
+        Mistake(copy.deepcopy, STILL_TRAINS),
+        Mistake(_freezes_the_policy, POLICY_FROZEN),
+        Mistake(_starts_anew, SAYS_SOMETHING_ELSE),
+        Mistake(lambda policy: policy.state_dict(), NOT_A_MODEL),
+    ),
+    hints=(
+        "A second name for the same model is the same model, and a shallow copy has the same "
+        "weights.",
+        "`copy.deepcopy` copies the weights, too.",
+        "`requires_grad_(False)` switches the gradients of a whole model off, and returns it.",
+    ),
+    module=(frozen_copy,),
 )
