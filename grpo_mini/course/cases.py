@@ -369,16 +369,14 @@ def offered(letter: str, runs: Path = RUNS) -> dict[str, tuple[str, ...]]:
     return curves | {RESPONSES: (), OPTIONS: ()}
 
 
-def speaks_against(name: str, letter: str, runs: Path = RUNS) -> list[str]:
-    """Why the suspect cannot have done this, a sentence each; an empty list if nothing is."""
-    suspect, (sick, healthy) = SUSPECTS[name], first_step(letter, runs)
+def contradictions(suspect: Suspect, sick: dict, healthy: dict) -> list[str]:
+    """What in two rows of step 1 the suspect cannot have done, a sentence each."""
 
     def said(metric: str) -> str:
         return f"{NAMES[metric]}, in step 1: {sick[metric]:.3g}, the twin's {healthy[metric]:.3g}"
 
-    drew = sick["think_share"] != healthy["think_share"]
     reasons = []
-    if suspect.draws != drew:
+    if suspect.draws != (sick["think_share"] != healthy["think_share"]):
         responses = "other responses than the twin's" if suspect.draws else "the twin's responses"
         reasons.append(f"With it step 1 would have drawn {responses} ({said('think_share')}).")
     for metric in suspect.moves:
@@ -392,6 +390,11 @@ def speaks_against(name: str, letter: str, runs: Path = RUNS) -> list[str]:
             limits = f"{low:g}" if low == high else f"between {low:g} and {high:g}"
             reasons.append(f"With it this would be {limits} ({said(metric)}).")
     return reasons
+
+
+def speaks_against(name: str, letter: str, runs: Path = RUNS) -> list[str]:
+    """Why the suspect cannot have done this; an empty list if nothing speaks against it."""
+    return contradictions(SUSPECTS[name], *first_step(letter, runs))
 
 
 def wrong_lines(letter: str) -> str:

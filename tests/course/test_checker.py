@@ -15,8 +15,9 @@ import torch
 
 from grpo_mini.course import check, hint, predict, progress, solution
 from grpo_mini.course.checker import EXERCISES, NOTEBOOKS, find
-from grpo_mini.course.clinic import diagnose
 from grpo_mini.course.exercises import open_ended
+from grpo_mini.course.memory import remembered
+from grpo_mini.course.widgets.case_file import CaseFile
 
 find("1.1")  # registers all
 NUMBERS = list(EXERCISES)
@@ -300,8 +301,8 @@ def test_predictions_count_once_they_are_made_right_or_wrong():
     predict("5.A").commit(1)
     predict("5.B").commit(2)
     assert ", 2 of " in progress().title and "predictions 2 of 9" in " ".join(progress().lines)
-    diagnose("A").commit(0)  # the clinic's suspects are not the notebooks' predictions
-    assert ", 2 of " in progress().title
+    CaseFile("A").close(False)  # the zoo's cases are counted by themselves
+    assert ", 2 of " in progress().title and "cases closed 1 of 8" in " ".join(progress().lines)
 
 
 @pytest.mark.parametrize("content", ["", "{", "3", "{}", '{"done": 3}', '["nonsense"]'])
