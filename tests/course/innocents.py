@@ -10,6 +10,7 @@ from grpo_mini.experiments.evidence import EXPERIMENTS, Setting
 from grpo_mini.grpo import GRPOTrainer
 from grpo_mini.losses import clipped_surrogate
 from grpo_mini.ppo import PPOTrainer
+from grpo_mini.rollout import score
 
 
 class TagsStripped(GRPOTrainer):
@@ -38,7 +39,7 @@ class HotIsCold(GRPOTrainer):
 class HalfPrecision(GRPOTrainer):
     def compute_log_probs(self, rollout, model=None):
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            return super().compute_log_probs(rollout, model)
+            return score(model or self.policy, rollout, self.config.temperature)
 
 
 class PaddingCounts(GRPOTrainer):
