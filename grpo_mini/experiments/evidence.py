@@ -381,8 +381,8 @@ FIRST_EDITION = {
 # - A difference that matters is 0.03 of accuracy at the end: with 500 held-out problems one
 #   measurement of an accuracy of 0.9 errs by 0.013, and a gap of 0.03 there is a third of the
 #   errors. "Not worse" excludes a loss of that size, "better" a gain of 0.
-# - Sixteen seeds for those that a claim hangs on, eight for the others, compared without pairing:
-#   two trainings of one seed have nothing in common but the order of the questions.
+# - Sixteen seeds for those that the headline names, eight for the others and on the second task,
+#   compared without pairing: two trainings of one seed share nothing but the order of the questions.
 TINY_QWEN_SPREAD = TINY_QWEN.with_name("tiny-qwen-spread")
 TRIES = (2e-4, 4e-4, 8e-4)
 
@@ -401,7 +401,7 @@ def contenders() -> dict[str, Setting]:
     }
 
 
-EIGHT_SEEDS = ("rloo", "ppo-lam0.95", "ppo-taught")  # of the race; no claim hangs on them
+EIGHT_SEEDS = ("rloo", "ppo-lam0.95", "ppo-taught")  # of the race; the others have all
 
 
 def with_options(settings: dict[str, Setting], **options) -> dict[str, Setting]:
@@ -442,13 +442,13 @@ def race(task: str) -> dict[str, Experiment]:
                 ).items()
             },
             seeds=(100, 101),
+            steps=20,
             model=STARTS[task],
         ),
         f"race-{task}": Experiment(
             f"PPO or GRPO, from the same start, on the same number of samples, on {task}?",
             {"start": start, **raced},
-            seeds=tuple(range(16)),
-            steps=40,
+            seeds=tuple(range(16 if task == "sums" else 8)),
             evaluate_every=5,
             samples_at_end=16,
             model=STARTS[task],
@@ -482,6 +482,7 @@ CONTROLS = {
                 },
             ).items()
         },
+        steps=20,
     ),
     "sparse": Experiment(
         "One right answer in ten pays. Which one in ten: does it matter who can see it?",
