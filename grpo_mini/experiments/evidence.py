@@ -382,7 +382,7 @@ FIRST_EDITION = {
 #   measurement of an accuracy of 0.9 errs by 0.013, and a gap of 0.03 there is a third of the
 #   errors. "Not worse" excludes a loss of that size, "better" a gain of 0.
 # - Sixteen seeds for those that the headline names, eight for the others and on the second task,
-#   compared without pairing: two trainings of one seed share nothing but the order of the questions.
+#   compared without pairing: two trainings of one seed share only the order of the questions.
 TINY_QWEN_SPREAD = TINY_QWEN.with_name("tiny-qwen-spread")
 TRIES = (2e-4, 4e-4, 8e-4)
 

@@ -69,8 +69,8 @@ def lines(runs: Path = RUNS) -> list[str]:
         f"- **Same processor time** ({seconds:.0f} s): GRPO {there(grpo)}, PPO {there(ppo)}, PPO "
         f"that samples in GRPO's groups {there(groups)}; GRPO minus PPO {gap}.",
         f"- **Processor time for the same samples:** GRPO saves "
-        f"{processor_saving(race, 'ppo').percent()}; against PPO in GRPO's groups "
-        f"{processor_saving(race, 'ppo-groups').percent()}.",
+        f"{processor_saving(grpo, ppo).percent()}; against PPO in GRPO's groups "
+        f"{processor_saving(grpo, groups).percent()}.",
         f"- **Each batch used four times** ({len(reuse['grpo'])} seeds, "
         f"{reuse['grpo'][0].rows[-1]['samples']:,} samples, the policy's learning rate tuned "
         f"again): right answers GRPO {again['grpo']}, PPO {again['ppo']}; GRPO minus PPO "
