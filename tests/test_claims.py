@@ -133,7 +133,7 @@ CASES = [
     ("C6", {}, {"group": 0.2}, FAILS),
     ("C6", {("stability", f"{a}-{rate}"): 0.01 for a in ("grpo", "ppo") for rate in RATES},
      {"sag": 0.2, "noise": 0.0}, UNDECIDED),  # all collapse: no word about stability
-    ("C6", {}, {"noise": 0.15, "sag": 0.2}, UNDECIDED),
+    ("C6", {}, {"noise": 0.3, "sag": 0.2}, UNDECIDED),
     ("C6", {}, {"noise": 0.15, "group": 0.2}, FAILS),  # one figure is enough
     ("C7", {}, {}, HOLDS),
     ("C7", {("judges", "grpo-shifted"): 0.6}, {}, FAILS),

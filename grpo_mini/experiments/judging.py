@@ -300,6 +300,31 @@ def harm(judges: dict[str, list[Run]], algorithm: str, bias: str) -> Interval:
     return found.within(-1, 1)
 
 
+def taught_by(runs: Path) -> dict[str, tuple[list[Run], list[Run]]]:
+    """GRPO's and PPO's runs under each judge of "judges", by the names that sentences use."""
+    judges = load("judges", runs)
+    names = {
+        "fair": "the judge is fair",
+        "offset": "some questions are paid more",
+        "scale": "each question has a unit of its own",
+        "shifted": "all are paid more from the middle on",
+        "flipped": "one reward in five is flipped",
+        "length": "length is paid too",
+    }
+    return {name: (judges[f"grpo-{kind}"], judges[f"ppo-{kind}"]) for kind, name in names.items()}
+
+
+def without_idle(
+    pairs: dict[str, tuple[list[Run], list[Run]]],
+) -> dict[str, tuple[list[Run], list[Run]]]:
+    """Those where at least one of the two learns: two flat curves are equal, and say nothing."""
+    return {
+        name: pair
+        for name, pair in pairs.items()
+        if max(plain.mean(map(gain, group)) for group in pair) >= SAME
+    }
+
+
 def moved_by(judge: Reward) -> float:
     """Largest change that a biased judge makes to a relative reward, std of the group included.
 
@@ -590,9 +615,7 @@ def sparse_or_long(runs: Path) -> dict[str, tuple[list[Run], list[Run]]]:
 
 def c14(runs: Path) -> Verdict:
     race, pairs = load(RACES["sums"], runs), sparse_or_long(runs)
-    # Where nobody learns, both ends are equal, and that says nothing.
-    idle = [name for name, pair in pairs.items()
-            if max(plain.mean(map(gain, group)) for group in pair) < SAME]  # fmt: skip
+    idle = [name for name in pairs if name not in without_idle(pairs)]
     words, found = every({name: minus(*pair, final) for name, pair in pairs.items()}, better)
     words |= dict.fromkeys(idle, UNDECIDED)
     known = bootstrap([mean_of(run, "explained_variance", 11) for run in race["ppo"]])

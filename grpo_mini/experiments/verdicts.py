@@ -86,6 +86,18 @@ def inside(value: Interval, low: float, high: float) -> str:
     return FAILS if value.high < low or value.low > high else UNDECIDED
 
 
+KINDS = ("better", "worse", "no difference seen", "unclear")
+
+
+def kind(found: Interval) -> str:
+    """Better or worse if the whole interval is; else whether a difference that matters may be."""
+    if found.low > 0:
+        return "better"
+    if found.high < 0:
+        return "worse"
+    return "no difference seen" if max(-found.low, found.high) < SAME else "unclear"
+
+
 def listed(names: Sequence[str], word: str = "and") -> str:
     """Names as in a sentence."""
     return f" {word} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
