@@ -519,7 +519,7 @@ DESIGN = {
 
 EXPERIMENTS = CHOICES | CONTROLS | race("sums") | race("spread") | DESIGN
 EXPERIMENTS |= as_first_edition(FIRST_EDITION)
-# Rules and settings stand before the runs do: what data/runs does not hold yet.
+# Rules and settings stand before the runs do: what data/runs does not hold yet, or not whole.
 NOT_YET_RECORDED = (
     *CONTROLS, *DESIGN, "race-sums-tuning", "race-sums", "race-spread-tuning", "race-spread",
 )  # fmt: skip
