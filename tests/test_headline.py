@@ -8,7 +8,7 @@ import pytest
 
 from grpo_mini.experiments import headline
 from grpo_mini.experiments.statistics import RUNS
-from grpo_mini.experiments.verdicts import SIGNS
+from grpo_mini.experiments.verdicts import SIGNS, kind
 from tests.synthetic_runs import write, write_cost
 
 ROOT = Path(__file__).parent.parent
@@ -47,24 +47,35 @@ def test_three_sentences_that_change_with_the_runs(runs, tmp_path):
     before = headline.sentences(runs)
     assert len(before) == 3 and all(line.startswith("- **") for line in before)
     assert "after 15,360 samples" in before[0] and "(3 seeds each" in before[0]
-    assert "GRPO does as well as every PPO that was raced" in before[0]
+    assert "GRPO loses to no PPO that was raced" in before[0]
     assert "In the same time GRPO is ahead" in before[1]
-    assert "GRPO is surely ahead nowhere, PPO nowhere." in before[2]
+    assert "GRPO's lead excludes 0 nowhere, PPO's nowhere." in before[2]
     ends = {("race", "grpo"): 0.5, ("judges", "grpo-offset"): 0.9, ("judges", "ppo-length"): 0.9}
     write(tmp_path, ends, only=("race", "judges"), seeds=3, cheaper=0.0)
     write_cost(tmp_path, saved=0.2)
     after = headline.sentences(tmp_path)
     assert "a PPO does better" in after[0] and "In the same time PPO is ahead" in after[1]
-    assert "ahead where some questions are paid more (0." in after[2]
-    assert "PPO where length is paid too (-0." in after[2]
+    assert "GRPO's lead excludes 0 where some questions have higher rewards (0." in after[2]
+    assert "PPO's where length is rewarded too (-0." in after[2]
 
 
 def test_the_runs_that_cannot_tell_say_how_far_apart_they_may_be(runs, tmp_path):
     write(tmp_path, only=("race",), seeds=3, noise=0.05)
     found = headline.sentences(tmp_path)[0]
-    said = re.search(r"end within (\d+) points of each other", found)
+    said = re.search(r"end within (\d+) points", found)
     ends = re.findall(r"\[(-?\d\.\d+), (-?\d\.\d+)\] with", found)
     assert max(abs(float(end)) for pair in ends for end in pair) <= int(said[1]) / 100 + 0.005
+
+
+def test_a_sure_lead_is_named_though_it_is_small(tmp_path, runs):
+    """A loss of two points that is sure, beside a margin of three and a rival that cannot tell."""
+    ends = {("race", "ppo"): 0.825, ("race", "ppo-lam0.95"): 0.81}
+    write(tmp_path, ends, only=("race",), seeds=8, noise=0.012)
+    found = headline.sentences(tmp_path)[0]
+    against = headline.samples_and_seconds(tmp_path)[1]["the same samples"]
+    kinds = {name: kind(interval) for name, interval in against.items()}
+    assert kinds["with a sample a prompt"] == "worse" and kinds["with GRPO's groups"] != "worse"
+    assert ", PPO with a sample a prompt" in found.partition(" ahead:**")[0]
 
 
 def test_the_forest_draws_each_difference_where_it_is(runs):

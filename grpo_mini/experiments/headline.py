@@ -121,41 +121,53 @@ def sentences(runs: Path = RUNS) -> list[str]:
     pairs, (seconds, found) = rivals(runs), samples_and_seconds(runs)
     grpo, ppo = next(iter(pairs.values()))
     on_samples, on_time = found.values()
+    sure = {word: [name for name, interval in on_samples.items() if kind(interval) == word]
+            for word in ("better", "worse")}  # fmt: skip
     apart = ceil(100 * max(max(-i.low, i.high) for i in on_samples.values()))
-    finding = {
-        HOLDS: "GRPO does as well as every PPO that was raced",
-        FAILS: "a PPO does better",
-        UNDECIDED: f"GRPO and every PPO that was raced end within {apart} points of each other",
-    }[c1(runs).word]
+    lead = f"GRPO and every PPO end within {apart} points"
+    if sure["worse"]:
+        lead += f", PPO {listed(sure['worse'])} ahead"
+    if sure["better"]:
+        lead += f", GRPO ahead of PPO {listed(sure['better'])}"
+    finding = {HOLDS: "GRPO loses to no PPO that was raced", FAILS: "a PPO does better"}.get(
+        c1(runs).word, lead
+    )
     sooner = {"better": "GRPO is ahead", "worse": "PPO is ahead"}
-    ahead = {sooner.get(kind(interval), "nobody is surely ahead") for interval in on_time.values()}
+    ahead = {
+        sooner.get(kind(interval), "nobody is ahead for sure") for interval in on_time.values()
+    }
     ledger = cells(runs)
     large = [cell for cell in ledger if cell["run"]["model"] == ledger[-1]["run"]["model"]]
     start = next(line for line in read_lines(runs / "gradients.jsonl")
                  if (line["run"]["task"], line["run"]["step"]) == ("sums", 0))  # fmt: skip
-    sure = {
+    outside = {
         word: listed([f"where {name} ({interval})" for name, interval in elsewhere(runs).items()
                       if kind(interval) == word]) or "nowhere"
         for word in sooner
     }  # fmt: skip
+    config = {"aggregation": "sequence"} | grpo[0].header["config"]
     tiny, peak = ledger[0]["grpo"]["trainable parameters"], "peak MB"
     return [
         f"- **On the same samples {finding}:** after {grpo[0].rows[-1]['samples']:,} samples "
         f"{bootstrap(list(map(final, grpo)))} of GRPO's answers are right, and GRPO minus PPO is "
         f"{listed([f'{interval} {name}' for name, interval in on_samples.items()])} "
-        f"({seeds_of(*chain(*pairs.values()))} each, 95% intervals; {MARGIN} would matter).",
+        f"({seeds_of(*chain(*pairs.values()))} each, 95% intervals, one at a time; {MARGIN} would "
+        f"matter).",
         f"- **In the same time {ahead.pop() if len(ahead) == 1 else 'it depends on the critic'}:** "
-        f"GRPO minus PPO is {listed(list(map(str, on_time.values())))} after {seconds:.0f} s of "
-        f"processor time. A critic of its own costs PPO a second model: without it GRPO saves "
-        f"{processor_saving(grpo, ppo).percent()} of the time, and {span(saving(large, peak))} of "
-        f"a step's memory at {large[0]['run']['model']}'s size; against one on the policy's "
-        f"backbone {span(saving(ledger, 'seconds in all', 'ppo-shared'))} and "
+        f"when GRPO is through, after {seconds:.0f} s of processor time, GRPO minus PPO is "
+        f"{listed(list(map(str, on_time.values())))}. Without a critic of its own a step takes "
+        f"{processor_saving(grpo, ppo).percent()} less time here, and {span(saving(large, peak))} "
+        f"less memory at {large[0]['run']['model']}'s size; where the critic sits on the policy's "
+        f"backbone that is "
+        f"{span(saving(ledger, 'seconds in all', 'ppo-shared'))}, by length and group, and "
         f"{span(saving(large, peak, 'ppo-shared'))}.",
         f"- **Limits:** one model of {tiny:,} parameters; sums of about one difficulty, where "
-        f"{start['between']:.0%} of the reward's variance lies between questions and neither "
-        f"baseline has much to know; one reward, at the end; each batch used once. On the same "
-        f"questions, under other judges and on other tasks, GRPO is surely ahead "
-        f"{sure['better']}, PPO {sure['worse']}.",
+        f"{start['between']:.0%} of the reward's variance lies between questions, so that a "
+        f"baseline has little to predict; one reward, at the end; each batch used once, so that no "
+        f"clip acts, in one mean "
+        f"{'per response' if config['aggregation'] == 'sequence' else 'over all tokens'}. With "
+        f"other rewards or tasks, on the same questions, GRPO's lead excludes 0 "
+        f"{outside['better']}, PPO's {outside['worse']}.",
     ]
 
 
@@ -177,7 +189,7 @@ def draw(runs: Path = RUNS, claims: bool = True) -> Figure:
     ):
         curves(places[name], race, x)
         places[name].set(title=title, xlabel=label, ylim=(0, 1.0))
-    places["time"].legend(fontsize=LABEL, frameon=False, loc="lower right")
+    places["samples"].legend(fontsize=LABEL, frameon=False, loc="lower right")
     forest(places["forest"], samples_and_seconds(runs)[1], elsewhere(runs))
     if claims:
         chips(places["claims"], runs)
@@ -208,7 +220,7 @@ def forest(axes: Axes, race: dict[str, dict[str, Interval]], other: dict[str, In
         label.set_weight("bold" if title in groups else "normal")
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(y - 0.8, -0.6)
-    axes.set_title("GRPO minus PPO, right answers at the end")
+    axes.set_title(f"GRPO minus PPO, right answers (grey: ±{SAME})")
     axes.set_xlabel("PPO ahead   ←      →   GRPO ahead")
 
 

@@ -88,7 +88,7 @@ def mean_of(run: Run, metric: str, first: int = 1, last: float = inf) -> float:
 PPOS = {
     "ppo": "PPO with a sample a prompt",
     "ppo-groups": "PPO with GRPO's groups",
-    "ppo-lam0.95": "PPO with lambda 0.95",
+    "ppo-lam0.95": "PPO with lambda 0.95 in place of 1",
     "ppo-warm": "PPO with a critic that was warmed up",
     "ppo-taught": "PPO with four updates of the critic a step",
     "ppo-shared": "PPO with a critic on its own backbone",
@@ -304,12 +304,12 @@ def taught_by(runs: Path) -> dict[str, tuple[list[Run], list[Run]]]:
     """GRPO's and PPO's runs under each judge of "judges", by the names that sentences use."""
     judges = load("judges", runs)
     names = {
-        "fair": "the judge is fair",
-        "offset": "some questions are paid more",
-        "scale": "each question has a unit of its own",
-        "shifted": "all are paid more from the middle on",
+        "fair": "rewards are right or wrong",
+        "offset": "some questions have higher rewards",
+        "scale": "each question has a reward scale",
+        "shifted": "all rewards rise halfway",
         "flipped": "one reward in five is flipped",
-        "length": "length is paid too",
+        "length": "length is rewarded too",
     }
     return {name: (judges[f"grpo-{kind}"], judges[f"ppo-{kind}"]) for kind, name in names.items()}
 
@@ -600,13 +600,13 @@ def sparse_or_long(runs: Path) -> dict[str, tuple[list[Run], list[Run]]]:
         if algorithm == "grpo" and kind != "rare":
             found[f"sums of {kind[0]} terms"] = horizon[f"ppo-{kind}"], horizon[label]
     if "sparse" in NOT_YET_RECORDED:  # the first edition's, which a group cancels by question
-        found["one question in ten pays"] = horizon["ppo-rare"], horizon["grpo-rare"]
+        found["one question in ten is rewarded"] = horizon["ppo-rare"], horizon["grpo-rare"]
         return found
     sparse = load("sparse", runs)
     names = {
-        "hidden": "one question in ten pays, by a hidden mark",
-        "visible": "one question in ten pays, by a visible mark",
-        "response": "one right answer in ten pays",
+        "hidden": "one question in ten is rewarded, by a hidden mark",
+        "visible": "one question in ten is rewarded, by a visible mark",
+        "response": "one right answer in ten is rewarded",
     }
     return found | {
         name: (sparse[f"ppo-{kind}"], sparse[f"grpo-{kind}"]) for kind, name in names.items()
