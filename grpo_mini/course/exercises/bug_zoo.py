@@ -325,7 +325,6 @@ exercise(
     judge=_judge_reference,
     mistakes=(
         Mistake(lambda policy: policy, MOVES_ALONG),
-        Mistake(copy.copy, MOVES_ALONG),
         Mistake(copy.deepcopy, STILL_TRAINS),
         Mistake(_freezes_the_policy, POLICY_FROZEN),
         Mistake(_starts_anew, SAYS_SOMETHING_ELSE),
