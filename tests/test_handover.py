@@ -1,5 +1,5 @@
-"""Handing over to TRL: its parser reads the settings, its trainer computes what ours does, and it trains
-from the folder in two processes."""
+"""Handing over to TRL: its parser reads the settings, its trainer computes what ours does, and it
+trains from the folder in two processes."""
 
 import ast
 import json
@@ -30,13 +30,13 @@ from grpo_mini.rollout import Rollout, sample, score
 from grpo_mini.support.rewards import call_reward
 from grpo_mini.tasks import TASKS
 from grpo_mini.trainer import Batch
-from tests.test_trl_parity import gradients, move_off_policy
+from tests.test_trl_parity import gradients
 
 trl = pytest.importorskip("trl")
 
 ROOT = Path(__file__).parent.parent
-SMALL = ["--prompts-per-step", "4", "--group-size", "4", "--train-problems", "64", "--device", "cpu",
-         "--steps", "2", "--max-new-tokens", "16"]  # fmt: skip
+SMALL = ["--prompts-per-step", "4", "--group-size", "4", "--train-problems", "64",
+         "--device", "cpu", "--steps", "2", "--max-new-tokens", "16"]  # fmt: skip
 # Every setting that has a counterpart in TRL, none at its default here or there.
 UNUSUAL = [
     *("--prompts-per-step", "6", "--group-size", "4", "--train-problems", "96", "--steps", "5"),
@@ -208,6 +208,15 @@ def test_k2_is_trls_bias_corrected_kl(tmp_path):
 # ----------------------------------------------------------- the same numbers, on one batch
 
 
+@torch.no_grad()
+def moved(size: float, *models) -> None:
+    """Change models alike: away from the reference, or from the policy that has sampled."""
+    for model in models:
+        generator = torch.Generator().manual_seed(round(1e6 * size))
+        for parameter in model.parameters():
+            parameter += size * torch.randn(parameter.shape, generator=generator)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -236,14 +245,15 @@ def test_one_batch_gives_the_same_advantages_loss_and_gradient(tmp_path, of_the_
         args=args,
         train_dataset=load_dataset("data")["train"],
     )
+    settings = json.loads((folder / "handover.json").read_text(encoding="utf-8"))["settings"]
+    config = GRPOConfig(**{name: s["here"] for name, s in settings.items()})
+    trainer = GRPOTrainer(config)
+    moved(0.003, theirs.model, trainer.policy)
     theirs.model.train()
     theirs.current_gradient_accumulation_steps = 1
     rows = next(iter(theirs.get_train_dataloader()))
     batch = theirs._generate_and_score_completions(rows)
 
-    settings = json.loads((folder / "handover.json").read_text(encoding="utf-8"))["settings"]
-    config = GRPOConfig(**{name: s["here"] for name, s in settings.items()})
-    trainer = GRPOTrainer(config)
     ends = end_token_ids(trainer.policy, trainer.tokenizer)
     mask, tokens = batch["completion_mask"], batch["completion_ids"]
     said = [ids[kept == 1].tolist() for ids, kept in zip(tokens, mask, strict=True)]
@@ -252,7 +262,7 @@ def test_one_batch_gives_the_same_advantages_loss_and_gradient(tmp_path, of_the_
     texts = [ids[:-1] if ids[-1] in ends else ids for ids in said]
     truncated = torch.tensor([ids[-1] not in ends for ids in said])
     nothing = torch.zeros(tokens.shape)
-    rollout = Rollout(prompts, tokens, mask.float(), nothing, nothing, truncated,
+    rollout = Rollout(prompts, tokens, mask, nothing, nothing, truncated,
                       decode(trainer.tokenizer, prompts, texts))  # fmt: skip
     with torch.no_grad():
         rollout.log_probs_BT = score(trainer.policy, rollout, config.temperature, False)[0]
@@ -268,14 +278,16 @@ def test_one_batch_gives_the_same_advantages_loss_and_gradient(tmp_path, of_the_
                                rtol=1e-3, atol=1e-3)  # fmt: skip
 
     if config.grpo_epochs > 1:  # the second update on a batch: ratios are not 1 any more
-        for model in (theirs.model, trainer.policy):
-            move_off_policy(model)
+        moved(0.01, theirs.model, trainer.policy)
     found_loss = theirs._compute_loss(theirs.model, batch)
     ref = trainer.reference_log_probs(rollout)[0]
     own = Batch(rollout, advantages.unsqueeze(1) * rollout.mask_BT, trainer.weights(rollout), ref)
     loss = trainer.compute_loss(own)
+    if config.kl_coef:
+        gap = (ref - rollout.log_probs_BT)[mask == 1].abs().mean()
+        assert gap > 0.01  # else there is no KL to compare
     if config.kl_estimator == "k2":  # its value is another, its gradient is not
-        assert loss.item() != pytest.approx(found_loss.item(), abs=1e-6) or ref is None
+        assert loss.item() != pytest.approx(found_loss.item(), abs=1e-6)
     else:
         torch.testing.assert_close(loss, found_loss, rtol=1e-4, atol=1e-6)
     ours = gradients(trainer.policy, loss)
@@ -319,13 +331,12 @@ def test_a_task_pays_there_what_it_pays_here(task, tmp_path, of_the_folder, tiny
     assert rollout.truncated_B.any() and not rollout.truncated_B.all()
     given = {name: [r[name] for r in records for _ in range(4)] for name in records[0]}
     given["prompts"] = given.pop("prompt")
-    (name,) = [f.__name__ for f in vars(module).values()
-               if getattr(f, "__module__", "") == "reward" and "own_reward" in (f.__doc__ or "")]  # fmt: skip
-    paid = getattr(module, name)(
+    paid = getattr(module, TASKS[task].reward.__name__)(
         completions=[[{"role": "assistant", "content": "what TRL decodes"}]] * len(rollout),
         completion_ids=rollout.token_ids(), trainer_state=None, **given,
     )  # fmt: skip
-    assert paid == call_reward(TASKS[task].reward, records, rollout).tolist()
+    expected = call_reward(TASKS[task].reward, records, rollout)
+    assert torch.equal(torch.tensor(paid), expected)
     if task != "countdown":  # which the tiny Qwen was never shown
         assert 0 < sum(paid) < len(paid)
 
@@ -534,9 +545,9 @@ def test_two_processes_train_and_what_they_save_can_be_loaded(tmp_path):
     folder = hand_over(tmp_path / "x", *SMALL, "--reward", str(mine))
     (tmp_path / "seen").mkdir()
     paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = os.environ | {"PATH": paths, "SEEN": str(tmp_path / "seen"), "HF_HUB_OFFLINE": "1",
+    environment = os.environ | {"PATH": paths, "SEEN": str(tmp_path / "seen"),
                                 "HF_DATASETS_CACHE": str(tmp_path / "cache"),
-                                "OMP_NUM_THREADS": "1"}  # fmt: skip
+                                "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}  # fmt: skip
     environment.pop("PYTHONPATH", None)
     done = subprocess.run([folder / "run.sh", "cpu"], env=environment, capture_output=True,
                           text=True, encoding="utf-8", timeout=1500)  # fmt: skip

@@ -1,9 +1,9 @@
 """Twenty steps here and twenty in TRL, from the same start: do the two learn alike?
 
-The rule was written before the runs. A curve is the mean reward of each five steps. The two agree if
-in every window, and in the accuracy at the end, the means over seeds differ by no more than the
-seeds of one of them do. That this can tell a difference is shown by a third setting: the same folder
-with TRL's own learning rate schedule, which falls to 0; it has to be outside at the end.
+The rule was written before the runs. A curve is the mean reward of each five steps. The two agree
+if in every window, and in the accuracy at the end, the means over seeds differ by no more than the
+seeds of one of them do. That this can tell a difference is shown by a third setting: the same
+folder with TRL's own learning rate schedule, which falls to 0; it has to be outside at the end.
 """
 
 import json

@@ -46,9 +46,9 @@ def memory(start: Start) -> str:
     return (
         "\n".join(lines)
         + "\n\nCounted from the model's geometry, the longest prompts and responses "
-        "(`grpo_mini/experiments/forecast.py`, within 15% of what was measured for the course's own "
-        "step). An engine that computes log-probs in chunks needs less; CUDA itself takes about 1 "
-        "GB more.\n"
+        "(`grpo_mini/experiments/forecast.py`, within 15% of what was measured for the course's "
+        "own step). An engine that computes log-probs in chunks needs less; CUDA itself takes "
+        "about 1 GB more.\n"
     )
 
 
@@ -75,8 +75,9 @@ def readme(
 ## What is different there
 
 {chr(10).join(different)}
-- Adam begins anew, the problems come in another order, and the random numbers are other ones. Where a
-  whole batch has nothing to teach, we make no step; {engine.split()[0]} makes one of Adam's memory.
+- Adam begins anew, the problems come in another order, and the random numbers are other ones.
+  Where a whole batch has nothing to teach, we make no step; {engine.split()[0]} makes one of Adam's
+  memory.
 
 `handover.json` has every setting.
 

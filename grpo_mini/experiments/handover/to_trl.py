@@ -230,7 +230,7 @@ case $how in
     *) usage ;;
 esac
 
-# A step is {start.responses} responses: parts x passes x processes, whatever the number of processes.
+# A step is {start.responses} responses: part x passes x processes, for any number of processes.
 batch={start.responses} part={part}
 while ((part > 0 && batch % (part * n))); do part=$((part - 1)); done
 ((part)) || {{ echo "$batch responses cannot be divided among $n processes" >&2; exit 2; }}

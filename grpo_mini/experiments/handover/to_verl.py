@@ -156,7 +156,7 @@ def engine_only(start: Start) -> dict[str, tuple[object, str]]:
 
 
 def run_sh(start: Start, found: dict[str, dict]) -> str:
-    """verl's command, a key a line, with a comment over each that differs from verl or from here."""
+    """verl's command, a key a line; a comment stands over each that differs from verl or here."""
     keys = dict(engine_only(start))
     for name, setting in found.items():
         why = f"{name}: {setting['why']}" if setting["why"] else ""
@@ -213,7 +213,9 @@ REWARDS = own_reward.reward if isinstance(own_reward.reward, list | tuple) else 
 TOKENIZER = AutoTokenizer.from_pretrained(MODEL)
 
 
-{"async " if waits else ""}def compute_score(data_source, solution_str, ground_truth, extra_info=None, **more):
+{"async " if waits else ""}def compute_score(
+    data_source, solution_str, ground_truth, extra_info=None, **more
+):
     """The weighted sum of the rewards of one response."""
     record = json.loads(ground_truth)
     prompt = record.pop("prompt")
