@@ -110,9 +110,10 @@ def of_the_folder(monkeypatch):
 
 @pytest.mark.parametrize(
     ("engine", "config"),
-    [(to_trl, GRPOConfig()), (to_verl, GRPOConfig(autocast=True)), (to_verl, PPOConfig())],
+    [(to_trl, GRPOConfig), (to_verl, GRPOConfig), (to_verl, PPOConfig)],
 )
 def test_every_field_has_one_setting(engine, config):
+    config = config(train_problems=256)
     found = [s.name for s in engine.settings(gathered(config, 1))]
     assert sorted(found) == sorted(field.name for field in fields(config))
 
@@ -578,7 +579,8 @@ def test_the_readme_tells_memory_ways_and_engines(unusual, small):
 
 
 def test_a_model_of_the_hub_is_named_and_its_memory_counted(tmp_path):
-    folder = hand_over(tmp_path / "x", *SMALL, "--model", "Qwen/Qwen2.5-0.5B-Instruct",
+    few = ["--train-problems", "64", "--device", "cpu"]
+    folder = hand_over(tmp_path / "x", *few, "--model", "Qwen/Qwen2.5-0.5B-Instruct",
                        "--kl-coef", "0.01")  # fmt: skip
     assert not (folder / "model").exists()
     assert parsed(folder)["model_name_or_path"] == "Qwen/Qwen2.5-0.5B-Instruct"
@@ -586,7 +588,7 @@ def test_a_model_of_the_hub_is_named_and_its_memory_counted(tmp_path):
     one, eight = (float(re.search(rf"\| {n} \| (\d+\.\d\d) ", text)[1]) for n in (1, 8))
     # 16 bytes a parameter and 4 of the reference, of 494 million; an eighth of it on each of eight.
     assert one - eight == pytest.approx(20 * 0.494 * 7 / 8, rel=0.05)
-    folder = hand_over(tmp_path / "y", *SMALL, "--model", "someone/other-7B")
+    folder = hand_over(tmp_path / "y", *few, "--model", "someone/other-7B")
     assert "Not counted for this model" in (folder / "README.md").read_text(encoding="utf-8")
 
 

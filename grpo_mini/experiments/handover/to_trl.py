@@ -360,5 +360,5 @@ pip install -r requirements.txt     # or requirements-vllm.txt
 ```
 
 The trained model is in `out/` at the end, with TRL's log in `out/checkpoint-*/trainer_state.json`.
-The first was run where this was written by the course's tests; those on GPUs were not.
+The course's tests run the first way; those on GPUs were not run where this was written.
 """
