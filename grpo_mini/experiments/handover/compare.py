@@ -7,10 +7,13 @@ folder with TRL's own learning rate schedule, which falls to 0; it has to be out
 """
 
 import json
+import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
 
@@ -41,12 +44,15 @@ def in_trl(seed: int, path: Path, setting: str) -> None:
     """Hand over, run run.sh with two processes of one thread, measure what it saved."""
     trainer = GRPOTrainer(config(seed))
     start = trainer.evaluate()
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"PATH": programs, "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "handover"
         write_trl(gathered(config(seed), STEPS), folder, {})
         options = ["--lr_scheduler_type", "linear"] if setting == CONTROL else []
+        command = [folder / "run.sh", "cpu", *options]
         done = subprocess.run(
-            [folder / "run.sh", "cpu", *options], capture_output=True, text=True, encoding="utf-8"
+            command, env=environment, capture_output=True, text=True, encoding="utf-8"
         )
         if done.returncode:
             raise ValueError(f"TRL failed: {done.stderr.strip().splitlines()[-1]}")
@@ -71,6 +77,8 @@ def in_trl(seed: int, path: Path, setting: str) -> None:
 def compare(path: Path) -> None:
     """Make the runs and write them down; those that are there are kept."""
     require_writable(path)
+    if find_spec("trl") is None:
+        raise ValueError("this trains with TRL too: pip install -e '.[test]'")
     there = made(path) if path.exists() else set()
     torch.set_num_threads(1)
     left = [(s, seed) for seed in SEEDS for s in (HERE, THERE, CONTROL) if (s, seed) not in there]

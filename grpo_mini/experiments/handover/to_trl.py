@@ -357,6 +357,7 @@ pip install -r requirements.txt     # or requirements-vllm.txt
 ./run.sh gpu                        # one GPU
 ./run.sh gpus 4                     # four, with FSDP2
 ./run.sh vllm                       # vLLM samples, on the same card
+./run.sh gpu --eval_strategy steps --eval_steps 10 --num_generations_eval 1    # with test problems
 ```
 
 The trained model is in `out/` at the end, with TRL's log in `out/checkpoint-*/trainer_state.json`.
