@@ -1,6 +1,7 @@
 """A folder with which TRL's GRPO takes over: settings, reward, data, and the ways to run it."""
 
 import json
+import re
 import textwrap
 from math import gcd
 from pathlib import Path
@@ -55,7 +56,14 @@ def settings(start: Start) -> list[Setting]:
     c, part = start.config, part_of(start)
     no_kl = c.kl_coef == 0
     weights = list(c.reward_weights) if c.reward_weights else None
-    k2_fits = no_kl or c.kl_estimator == "k3" or (c.kl_estimator == "k2" and c.grpo_epochs == 1)
+    if no_kl:
+        estimator = default("kl_estimator", "kl_coef is 0: there is no KL")
+    elif c.kl_estimator == "k1" or (c.kl_estimator == "k2" and c.grpo_epochs > 1):
+        why = "TRL has no k1, and k2 only where each batch is used once; k3 is there"
+        estimator = refused("kl_estimator", False, why)
+    else:
+        why = "TRL knows k3, and k3 times the ratio, which at ratio 1 has the gradient of k2"
+        estimator = mapped("kl_estimator", why, use_bias_correction_kl=c.kl_estimator == "k2")
     return [
         *about_the_task(
             mapped("reward_weights", reward_weights=weights) if weights
@@ -93,18 +101,7 @@ def settings(start: Start) -> list[Setting]:
         mapped("clip_low", epsilon=c.clip_low),
         mapped("clip_high", epsilon_high=c.clip_high),
         mapped("kl_coef", beta=c.kl_coef),
-        mapped(
-            "kl_estimator",
-            "TRL knows k3, and k3 times the ratio, which at ratio 1 has the gradient of k2",
-            use_bias_correction_kl=c.kl_estimator == "k2",
-        )
-        if k2_fits and not no_kl
-        else default("kl_estimator", "kl_coef is 0: there is no KL")
-        if no_kl
-        else refused(
-            "kl_estimator", False,
-            "TRL has no k1, and k2 only where each batch is used once; k3 is there",
-        ),
+        estimator,
         refused("kl_in_reward", no_kl or not c.kl_in_reward, "TRL has KL in the loss only"),
         mapped(
             "entropy_coef",
@@ -157,7 +154,9 @@ def grpo_yaml(start: Start, found: dict[str, dict]) -> str:
         comment = [] if value == DEFAULTS[field] else [f"TRL's default: {DEFAULTS[field]}."]
         comment += [f"{why}."] if why else []
         lines += ["", *(f"# {line}" for line in textwrap.wrap(" ".join(comment), 96))]
-        lines.append(f"{field}: {json.dumps(value)}")  # JSON is YAML
+        # JSON is YAML, but for 1e-05, which is text there.
+        text = re.sub(r"^([0-9]+)e-", r"\1.0e-", json.dumps(value))
+        lines.append(f"{field}: {text}")
     return "\n".join(lines) + "\n"
 
 
