@@ -39,7 +39,9 @@ def test_checksum(name):
     assert hashlib.sha256((DATA / name).read_bytes()).hexdigest() == LISTED[name][0]
 
 
-@pytest.mark.parametrize("name", ["chain-sums", "spread-sums", "graded", "countdown"])
+@pytest.mark.parametrize(
+    "name", ["chain-sums", "spread-sums", "graded", "countdown", "words", "words-graded"]
+)
 def test_problems_are_those_of_the_seed_and_held_out(name):
     task = TASKS[name]
     lines = (DATA / "problems" / f"{task.name}.jsonl").read_text(encoding="utf-8").splitlines()
