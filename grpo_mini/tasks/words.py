@@ -13,23 +13,26 @@ from .task import TAGS, Record, Task, completion_text, split_thought
 
 # Each makes its plural with s or es, so that a mention is easy to tell.
 THINGS = (
-    "actor apple artist baker balloon bear bee bell bicycle bird boat book boy bus camera "
-    "candle cap car cat chair clock cloud clown coat cook cow crow dancer doctor dog dragon "
-    "drum duck farmer flower fox frog giant girl goat guitar hat horse king kite lamp letter "
-    "lion map monkey nurse owl painter parrot piano pilot pirate poet queen rabbit robot sailor "
-    "ship singer snail snake soldier spider student taxi teacher tiger tourist train tree "
-    "turtle violin waiter whale writer zebra"
+    "actor ant apple artist baker balloon bear bee beetle bell bicycle bird boat book boy bus "
+    "camera candle cap captain car carpenter cat chair clock cloud clown coat cook cow crow "
+    "dancer doctor dog donkey dragon drum duck eagle elephant farmer flower fox frog gardener "
+    "giant girl goat guitar hat hen horse hunter king kite lamp letter lion lizard magician map "
+    "mechanic monkey monster nurse owl painter parrot piano pigeon pilot pirate plumber poet "
+    "queen rabbit robot sailor ship singer snail snake soldier spider student taxi teacher "
+    "tiger tourist train tree turtle violin waiter whale writer zebra"
 ).split()
 WHERE = {
-    "at": "airport castle circus hotel lake market museum palace party school station temple "
-    "window",
-    "in": "attic barn cave cellar city desert forest garden hospital kitchen library park rain "
-    "snow tower tunnel valley village",
-    "near": "bakery bridge fountain harbor hill lighthouse mill mountain ocean river volcano",
-    "on": "beach bench deck farm island moon road roof stage stairs table",
+    "at": "airport bank castle circus hotel lake market museum office palace party school "
+    "station temple window zoo",
+    "in": "attic barn bathroom cave cellar city desert forest garden hospital jungle "
+    "kitchen library park rain snow tower tunnel valley village",
+    "near": "bakery bridge canal cliff fountain harbor hill lighthouse mill mountain ocean "
+    "pond river volcano",
+    "on": "balcony beach bench deck farm island moon platform porch road roof sidewalk "
+    "stage stairs table",
 }
 PLACES = tuple((before, place) for before in WHERE for place in WHERE[before].split())
-FEWEST, MOST = 5, 12  # words of a sentence
+FEWEST, MOST = 5, 8  # words of a sentence
 
 LETTER = "[A-Za-zÀ-ÖØ-öø-ÿ]"
 # One hyphen at most: a-fox-at-the-market would hide words.
@@ -43,7 +46,7 @@ OF_THE_TASK = {"exactly", "word", "words", "sentence", "sentences"}
 
 
 def make_words(rng: random.Random, fewest: int = FEWEST, most: int = MOST) -> Record:
-    """A thing, a place and a number of words, from five to twelve."""
+    """A thing, a place and a number of words, from five to eight."""
     thing = rng.choice(THINGS)
     preposition, place = rng.choice(PLACES)
     number = rng.randint(fewest, most)
