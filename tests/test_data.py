@@ -39,7 +39,9 @@ def test_checksum(name):
     assert hashlib.sha256((DATA / name).read_bytes()).hexdigest() == LISTED[name][0]
 
 
-@pytest.mark.parametrize("name", ["chain-sums", "spread-sums", "graded", "countdown"])
+@pytest.mark.parametrize(
+    "name", ["chain-sums", "spread-sums", "graded", "countdown", "words", "words-graded"]
+)
 def test_problems_are_those_of_the_seed_and_held_out(name):
     task = TASKS[name]
     lines = (DATA / "problems" / f"{task.name}.jsonl").read_text(encoding="utf-8").splitlines()
@@ -72,7 +74,8 @@ def test_a_run_of_an_experiment_is_one_of_its_settings_and_seeds(header, rows, r
     """Fields that the configuration did not have when it was recorded are at their defaults."""
     experiment = EXPERIMENTS[request.node.callspec.id.split("/")[0]]
     setting = experiment.settings[header["setting"]]
-    place = {"seed": header["config"]["seed"], "model_name": "tiny-qwen", "device": "cpu"}
+    place = {"seed": header["config"]["seed"], "device": "cpu"}
+    place["model_name"] = experiment.model.name
     config = asdict(setting.trainer.config_class(**setting.options | place))
     found = header["config"]
     unknown = {name: config[name] for name in set(config) - set(found)}
