@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab demo runs evidence gpu-check notebooks test lint format python clean
+.PHONY: help lab demo runs evidence gpu-check notebooks site test lint format python clean
 
 # The first of these that runs, is of a supported version and can make a virtual environment.
 # Each is tried, not only looked up: a name may exist and still not start.
@@ -30,6 +30,12 @@ lab: .venv/installed  ## open the notebooks in JupyterLab, on this machine only
 
 notebooks: .venv/installed-test  ## run the notebooks and store their outputs (NAMES="02 03" for some)
 	$(VENV_PYTHON) tests/notebooks/refresh.py $(NAMES)
+
+# From nothing each time, so that no page of a notebook stays that has another name by now.
+site: .venv/installed-site  ## make the course as pages to look at, in build/site/
+	rm -rf build/site
+	$(VENV_PYTHON) -m sphinx -q -W --keep-going -c pages -d build/doctrees . build/site $(ARGS)
+	@echo "Open build/site/index.html"
 
 # The tests and the demo use only what is in the clone. Offline, a slip fails at once.
 demo test runs evidence gpu-check: export HF_HUB_OFFLINE = 1
@@ -91,6 +97,10 @@ $(VENV_PYTHON):
 	$(PIP_INSTALL) -e .
 	@touch $@
 
+.venv/installed-site: .venv/installed
+	$(PIP_INSTALL) -e '.[site]'
+	@touch $@
+
 .venv/installed-test: .venv/installed
-	$(PIP_INSTALL) -e '.[test]'
+	$(PIP_INSTALL) -e '.[test,site]'
 	@touch $@

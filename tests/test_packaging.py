@@ -26,6 +26,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 DEPENDENCIES = PROJECT["dependencies"]
 TEST_EXTRA = PROJECT["optional-dependencies"]["test"]
+SITE_EXTRA = PROJECT["optional-dependencies"]["site"]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 MAKE_TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, flags=re.MULTILINE))
 
@@ -111,7 +112,7 @@ def test_environment_and_makefile_offer_only_supported_pythons():
     assert f"(3, {oldest}) <= sys.version_info[:2] < (3, {before})" in MAKEFILE
 
 
-@pytest.mark.parametrize("requirement", DEPENDENCIES + TEST_EXTRA)
+@pytest.mark.parametrize("requirement", DEPENDENCIES + TEST_EXTRA + SITE_EXTRA)
 def test_each_dependency_is_pinned_to_a_minor_version(requirement):
     assert re.fullmatch(r"[a-z0-9_-]+==\d+\.\d+\.(\*|\d+)", requirement)
 
