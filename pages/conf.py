@@ -1,9 +1,9 @@
 """The course as pages to look at, from what the repository holds anyway: make site
 
-Sphinx with MyST-NB and the book theme, the stack of Jupyter Book 1: all of it comes from PyPI and works
-without network, the search is a file beside the pages, and the notebooks' tag ``hide-input`` folds their
-cells. Jupyter Book 2 and mystmd fetch their theme when they build, Quarto its program when it is installed;
-MkDocs has had no release since 2024, and nbconvert has neither navigation nor search.
+Sphinx with MyST-NB and the book theme, the stack of Jupyter Book 1. All of it comes from PyPI and
+works without network; the search is a file beside the pages; the notebooks' tag ``hide-input``
+folds their cells. Jupyter Book 2 and mystmd fetch their theme when they build, Quarto its program
+when it is installed; MkDocs has had no release since 2024, and nbconvert has no search.
 """
 
 import os
@@ -28,6 +28,7 @@ notebooks/[0-9]*
 ```
 """
 nb_execution_mode = "off"  # the outputs are stored, and the tests compare them
+nb_render_markdown_format = "myst"  # what cells say in Markdown has formulas too
 myst_enable_extensions = ["dollarmath"]
 html_math_renderer = "mathml"
 
@@ -46,6 +47,7 @@ html_css_files = ["site.css"]
 if "GITHUB_REPOSITORY" in os.environ:
     html_theme_options |= {
         "repository_url": f"https://github.com/{os.environ['GITHUB_REPOSITORY']}",
+        "repository_branch": os.environ.get("GITHUB_REF_NAME", "main"),
         "use_repository_button": True,
         "use_issues_button": True,
         "launch_buttons": {
@@ -75,7 +77,7 @@ def add_navigation(app, name: str, source: list[str]) -> None:
 
 
 def finish(app, error: Exception | None) -> None:
-    """Copy what stored outputs link to, as the records of runs, and give the front page its name."""
+    """Copy what stored outputs link to, the records of runs, and name the front page."""
     if error is not None:
         return
     for page in app.outdir.glob("notebooks/*.html"):

@@ -1,7 +1,7 @@
 """A folder for a room without network: wheels, a clone, and one command. make workshop
 
-For learners with other machines: make workshop ARGS="windows macos --python 3.12". pip would ask this
-machine's markers which packages those need (on Linux: CUDA's for a Mac), so uv makes their list.
+For learners with other machines: make workshop ARGS="windows macos --python 3.12". pip would ask
+this machine which packages theirs need (on Linux CUDA's, for a Mac), so uv makes their list.
 """
 
 import argparse
@@ -59,7 +59,9 @@ def collect(out: Path, platforms: list[str], python: str) -> None:
         SystemExit: this is no git checkout, so there is nothing to clone.
     """
     if not (ROOT / ".git").exists():
-        raise SystemExit(f"{ROOT} is no git checkout: clone the course, and run make workshop there")
+        raise SystemExit(
+            f"{ROOT} is no git checkout: clone the course, and run make workshop there"
+        )
     wheels, clone = out / "wheels", out / "grpo_mini"
     wheels.mkdir(parents=True, exist_ok=True)
     for platform in platforms:

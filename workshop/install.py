@@ -1,8 +1,7 @@
 """Install the course from this folder, without network: python3 install.py [FOLDER]
 
-Copies the course to FOLDER (grpo_mini in your home, unless you say another), installs it there from the
-wheels beside this file, and tries it. Nothing is written beside this file. --test also runs the quick
-part of the tests.
+Copies the course to FOLDER (grpo_mini in your home, unless you say another), installs it there
+from the wheels beside this file, and tries it. Nothing is written beside this file.
 """
 
 import argparse
