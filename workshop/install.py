@@ -13,6 +13,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 WHEELS = HERE / "wheels"
+# Where a program of another kind has set PYTHONPATH, its packages would stand before ours.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 TRY = """
 from grpo_mini.course.preflight import preflight
 card = preflight()
@@ -21,15 +23,16 @@ raise SystemExit(card.status != "ok")
 """
 
 
-def run(*command, **options) -> None:
-    """Run a step; where it fails it has said why.
+def run(*command, folder: Path = HERE) -> None:
+    """Run a step in ``folder``; where it fails it has said why.
 
     Raises:
         SystemExit: the step failed.
     """
-    result = subprocess.run([str(word) for word in command], **options)
+    environment = ENVIRONMENT | {"HF_HUB_OFFLINE": "1"}
+    result = subprocess.run([str(word) for word in command], cwd=folder, env=environment)
     if result.returncode:
-        raise SystemExit(f"This step failed: {' '.join(map(str, command[:4]))} …")
+        raise SystemExit(f"This step failed: {' '.join(map(str, command))[:200]}")
 
 
 def check_python() -> None:
@@ -63,16 +66,16 @@ def copy_course(folder: Path) -> None:
 
 
 def install(folder: Path, test: bool) -> None:
-    """A virtual environment with the wheels, as make lab makes it, the course, and a try."""
+    """The course with the wheels in an environment that make lab knows too, and a try."""
     run(sys.executable, "-m", "venv", folder / ".venv")
     python = folder / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     offline = [f"--find-links={WHEELS}", "--no-index", "--disable-pip-version-check", "--quiet"]
     extra = "[test]" if test else ""
     run(python, "-m", "pip", "install", *offline, "--editable", f"{folder}{extra}")
     (folder / ".venv" / "installed").touch()  # what make lab looks for
-    run(python, "-c", TRY, cwd=folder, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+    run(python, "-c", TRY, folder=folder)
     if test:
-        run(python, "-m", "pytest", "-q", "-m", "quick", cwd=folder)
+        run(python, "-m", "pytest", "-q", "-m", "quick", folder=folder)
     start = [python, "-m", "jupyterlab", "--ServerApp.root_dir", folder / "notebooks"]
     line = f"The course is ready. Open it with: {' '.join(map(str, start))}"
     print(f"\033[32m{line}\033[0m" if sys.stdout.isatty() and os.name != "nt" else line)
