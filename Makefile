@@ -13,7 +13,8 @@ PYTHON ?= $(shell for name in $(CANDIDATES); do \
 	$$name -c '$(SUITABLE)' 2>/dev/null && { command -v $$name; break; }; done)
 
 VENV_PYTHON = .venv/bin/python
-PIP_INSTALL = $(VENV_PYTHON) -m pip install --disable-pip-version-check
+# Compiling every file of every package takes as long as all else; Python compiles what it imports.
+PIP_INSTALL = $(VENV_PYTHON) -m pip install --disable-pip-version-check --no-compile
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17

@@ -165,7 +165,8 @@ def _same_seconds() -> tuple[int, str]:
 
 
 def _time_saved() -> tuple[int, str]:
-    saved = processor_saving(load("race", RUNS), "ppo")
+    race = load("race", RUNS)
+    saved = processor_saving(race["grpo"], race["ppo"])
     right = 0 if saved.mean < 0.25 else 1 if saved.mean < 0.5 else 2
     return right, f"It saves {saved.percent()} of PPO's processor time."
 
