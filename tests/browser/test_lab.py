@@ -3,7 +3,6 @@
 import html
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,16 +16,8 @@ import pytest
 from grpo_mini.course import widgets
 from grpo_mini.course.predictions import predict
 from grpo_mini.course.widgets.base import FloatSlider
+from tests.browser.chromium import BROWSER, FLAGS, sync_api
 
-BROWSER = next(
-    (p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None
-)
-if BROWSER is None:
-    pytest.skip("needs a browser: apt install chromium, or Google Chrome", allow_module_level=True)
-sync_api = pytest.importorskip("playwright.sync_api")
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 IMPORTS = """\
 import torch
 from grpo_mini import load_policy
