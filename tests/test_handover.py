@@ -2,6 +2,7 @@
 trains from the folder in two processes."""
 
 import ast
+import importlib
 import json
 import os
 import re
@@ -96,9 +97,7 @@ def of_the_folder(monkeypatch):
         monkeypatch.syspath_prepend(str(folder))
         for name in ("reward", "own_reward"):
             monkeypatch.delitem(sys.modules, name, raising=False)
-        import reward
-
-        return reward
+        return importlib.import_module("reward")
 
     yield load
     for name in ("reward", "own_reward"):
