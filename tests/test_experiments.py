@@ -327,3 +327,25 @@ def test_a_start_that_is_not_made_yet_is_named_with_the_command_that_makes_it(
     assert main(["experiment", "design", "--out", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert "starts from data/tiny-qwen-spread-gone" in said and "warmstart … makes it" in said
+
+
+def test_all_leaves_out_what_starts_from_a_model_that_the_repository_does_not_hold(
+    monkeypatch, tmp_path
+):
+    asked, module = [], "grpo_mini.experiments.experiment"
+    known = {name: EXPERIMENTS[name] for name in ("race", "design", "real")}
+    monkeypatch.setattr(f"{module}.EXPERIMENTS", known)
+    monkeypatch.setattr(f"{module}.NOT_YET_RECORDED", ("design",))
+    monkeypatch.setattr(f"{module}.run_all", lambda out, name, *rest: asked.append(name))
+    assert main(["experiment", "all", "--out", str(tmp_path)]) == 0
+    assert asked == ["race"]
+
+
+def test_the_judge_that_counts_pays_what_the_task_does_not():
+    hack = "A map with exactly exactly exactly nine words."
+    honest = "A fox slept near the river all long day."
+    paid = judges.by_count([hack, honest, honest], words=[8, 9, 9], truncated=[False, False, True])
+    assert paid == [1.0, 1.0, 0.0]
+    assert judges.by_count([hack], words=[9]) == [0.0]
+    about = {"about": [["map", "words"]], "words": [8]}
+    assert TASKS["words"].reward([hack], **about) == [0.0]

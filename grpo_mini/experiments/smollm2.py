@@ -13,13 +13,7 @@ import zipfile
 from pathlib import Path
 
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    GenerationConfig,
-    LlamaConfig,
-    LlamaForCausalLM,
-)
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from ..models import count_parameters
 from ..support.checkpoints import sha256
@@ -103,9 +97,6 @@ def convert(gguf: Path, out: Path) -> None:
             LlamaConfig(**{key: config[key] for key in config if key not in ABOUT_QUANTISATION})
         )
         model.load_state_dict(read.state_dict())
-        model.generation_config = GenerationConfig(
-            eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
-        )
         model.save_pretrained(out)
         tokenizer.save_pretrained(out)
     print(f"{count_parameters(model):,} parameters, a vocabulary of {len(tokenizer):,}")
