@@ -74,7 +74,7 @@ def command(folder: Path) -> dict[str, str]:
     )
     first, module, *words = done.stdout.splitlines()
     assert (first, module) == ("-m", "verl.trainer.main_ppo")
-    found = dict(word.split("=", 1) for word in words)
+    found = dict(word.replace(f"{folder}/", "").split("=", 1) for word in words)
     assert found.pop("trainer.n_gpus_per_node") == "4"
     return found
 

@@ -2,14 +2,14 @@
 
 import ast
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
 COURSE = __name__.split(".")[0]
 
 
-def standalone(*functions: Callable, imports: tuple[str, ...] = ()) -> str:
+def standalone(*functions: Callable, imports: Sequence[str] = ()) -> str:
     """The source of functions with all that they need of the course: imports first, helpers next.
 
     Read from the files: what is not at the top level of a file of the course is not found.

@@ -21,6 +21,11 @@ LOSSES = {"token": "token-mean", "sequence": "seq-mean-token-mean",
           "constant": "seq-mean-token-sum-norm"}  # fmt: skip
 KL = {"k1": "kl", "k2": "mse", "k3": "low_var_kl"}
 FAR = 1e9  # a limit that nothing reaches
+INSIDE = ("model", "reward.py", "data/train.parquet", "data/test.parquet")  # Ray starts elsewhere
+AWAIT = """\
+        if inspect.isawaitable(paid):
+            paid = await paid
+"""
 ACTOR, ROLLOUT = "actor_rollout_ref.actor", "actor_rollout_ref.rollout"
 REQUIREMENTS = """\
 # verl brings vLLM 0.24, torch 2.11 and transformers 5.9 itself; Python 3.10 to 3.12.
@@ -168,7 +173,8 @@ def run_sh(start: Start, found: dict[str, dict]) -> str:
         comment += [f"{why}."] if why else []
         lines += [f"    # {line}" for line in textwrap.wrap(" ".join(comment), 94)]
         text = value if isinstance(value, str) else json.dumps(value).replace('"', "")
-        lines.append(f"    {shlex.quote(f'{key}={text}')}")
+        word = f'{key}="$PWD/{text}"' if text in INSIDE else shlex.quote(f"{key}={text}")
+        lines.append(f"    {word}")
     return f"""#!/usr/bin/env bash
 # ./run.sh [N]    {ENGINE} on this machine's N GPUs [1]; anything after that goes to verl
 set -euo pipefail
@@ -186,10 +192,8 @@ exec python3 -m verl.trainer.main_ppo "${{options[@]}}" trainer.n_gpus_per_node=
 def reward_py(start: Start) -> str:
     """`compute_score`: the functions of own_reward.py, for one response."""
     waits = any(start.reward.waits)
-    imports = (
-        "import inspect", "import json", "import sys", "from pathlib import Path",
-        "from transformers import AutoTokenizer",
-    )  # fmt: skip
+    imports = ["import json", "import sys", "from pathlib import Path"]
+    imports += ["import inspect"] * waits + ["from transformers import AutoTokenizer"]
     helpers = standalone(decode, encode_prompts, imports=imports)
     weights = list(start.config.reward_weights or [1.0] * len(start.reward.names))
     return f'''"""What verl calls, `compute_score`: own_reward.py, with what verl leaves out.
@@ -232,9 +236,7 @@ TOKENIZER = AutoTokenizer.from_pretrained(MODEL)
     total, applied = 0.0, False
     for function, weight in zip(REWARDS, WEIGHTS):
         paid = function(**given)
-        if inspect.isawaitable(paid):
-            paid = {"await paid" if waits else "None  # none of them waits"}
-        if paid[0] is not None:
+{AWAIT if waits else ""}        if paid[0] is not None:
             total, applied = total + weight * float(paid[0]), True
     if not applied:
         raise ValueError(f"no reward function applies to {{record}}; verl needs a number for each")
