@@ -126,11 +126,7 @@ class TrainerConfig:
         require_arguments("chat_template_kwargs", self.chat_template_kwargs or {}, TEMPLATE_NAMES)
         if self.threads is not None:
             require(self, "between", threads=(1, 1024))
-        if self.train_problems < self.prompts_per_step:
-            raise ValueError(
-                f"train_problems={self.train_problems} is less than one step's "
-                f"prompts_per_step={self.prompts_per_step}"
-            )
+        require(self, "at least", train_problems=self.prompts_per_step)
 
 
 @dataclass

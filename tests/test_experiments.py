@@ -19,6 +19,7 @@ from grpo_mini.experiments.variants import (
     detached_surrogate,
     sequence_surrogate,
 )
+from grpo_mini.grpo import GRPOTrainer
 from grpo_mini.losses import aggregate, clipped_surrogate
 from grpo_mini.models import TINY_QWEN
 from grpo_mini.support.rewards import TrainerState
@@ -128,6 +129,29 @@ def test_dynamic_sampling_keeps_the_first_groups_that_say_something():
     assert metrics["silent_group_share"] == 0.5
     batch, _ = trainer.compute_advantages(rollout, torch.zeros(8))
     assert not batch.advantages.any()
+
+
+def test_mini_batches_use_each_sample_once_and_each_weighs_as_much(monkeypatch):
+    config = VariantConfig(group_size=4, prompts_per_step=5, mini_batches=3, device="cpu")
+    trainer, seen = VariantTrainer(config), []
+    kept = GRPOTrainer.update
+
+    def update(self, batch, epochs):
+        seen.append(batch)
+        return kept(self, batch, epochs)
+
+    monkeypatch.setattr(GRPOTrainer, "update", update)
+    records = trainer.next_prompts()
+    rollout = trainer.generate_responses(records)
+    rewards = torch.arange(20.0) % 4
+    whole, _ = trainer.compute_advantages(rollout, rewards)
+    metrics = trainer.update(whole, 1)
+    assert [len(batch.rollout) for batch in seen] == [7, 7, 6]
+    assert sorted(text for batch in seen for text in batch.rollout.texts) == sorted(rollout.texts)
+    for batch in seen:
+        assert (batch.weights * batch.rollout.mask_BT).sum().item() == pytest.approx(1)
+    assert metrics["log_prob_distance"] < 1e-5, "the policy moved before the second was scored"
+    assert metrics["grad_norm"] > 0
 
 
 def test_mixed_groups_have_a_prompt_a_sample():

@@ -176,6 +176,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("gpu-check", "measure everything that is different on a CUDA GPU, in one table"),
         ("microscope", "train with GRPO and record rollouts, token by token"),
         ("gradients", "measure bias and noise of each baseline's gradient"),
+        ("handover", "write a folder with which TRL or verl goes on"),
         ("thinking", "train with GRPO and draw how eight answers change"),
         ("preferences", "make preference pairs for a reward model"),
         ("experiment", "make the recorded runs of an experiment; --list names them"),

@@ -3,7 +3,6 @@
 import html
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,16 +16,8 @@ import pytest
 from grpo_mini.course import widgets
 from grpo_mini.course.predictions import predict
 from grpo_mini.course.widgets.base import FloatSlider
+from tests.browser.chromium import BROWSER, FLAGS, sync_api
 
-BROWSER = next(
-    (p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None
-)
-if BROWSER is None:
-    pytest.skip("needs a browser: apt install chromium, or Google Chrome", allow_module_level=True)
-sync_api = pytest.importorskip("playwright.sync_api")
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 IMPORTS = """\
 import torch
 from grpo_mini import load_policy
@@ -44,6 +35,7 @@ CELLS = {"imports": IMPORTS} | LABS | {
     "meanwhile": "print('step', board.trainer.step, board.running)",
     "predict 5.A": "predict('5.A')",
     "predict 5.B": "predict('5.B')",
+    "case": "from grpo_mini.course.widgets.case_file import open_case\nopen_case('H')",
     "last": "print('all', 'shown')",
 }  # fmt: skip
 ROLES = {
@@ -384,6 +376,32 @@ def test_a_prediction_is_committed_with_the_keyboard_and_judged(page):
     judged = plain(predict("5.A").commit(1))
     assert judged.startswith("Yes.")
     sync_api.expect(box.get_by_role("status")).to_have_text(judged)
+
+
+def test_a_case_of_the_zoo_is_solved_with_the_keyboard(page):
+    box = cell(page, "case")
+    standing, pictures = box.get_by_role("status"), box.locator("img.grpo-picture")
+    sync_api.expect(standing).to_contain_text("worth 10 of 10 points")
+    assert pictures.count() == 1
+    box.get_by_role("button", name="the critic (-1)", exact=True).focus()
+    page.keyboard.press("Enter")
+    sync_api.expect(standing).to_contain_text("worth 9 of 10 points")
+    sync_api.expect(pictures.nth(1)).to_have_attribute("alt", re.compile("Explained variance"))
+    box.get_by_role("radio", name="the critic is never trained", exact=True).focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    sync_api.expect(standing).to_contain_text("No. It would have left this alone")
+    sync_api.expect(standing).to_contain_text("worth 6 of 10 points")
+    box.get_by_role("radio", name="the critic is never trained", exact=True).focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    sync_api.expect(standing).to_contain_text("Yes. The case is closed: 6 of 10 points.")
+    sync_api.expect(standing.get_by_role("link")).to_have_attribute(
+        "href", re.compile("https://github.com/")
+    )
+    sync_api.expect(box.get_by_role("button", name="Accuse")).to_be_disabled()
 
 
 def test_no_error_in_the_browser_or_in_the_kernels_log(page, server):
