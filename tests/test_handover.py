@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import os
+import random
 import re
 import stat
 import subprocess
@@ -23,6 +24,7 @@ from grpo_mini import load_policy
 from grpo_mini.__main__ import main
 from grpo_mini.advantages import compute_relative_rewards
 from grpo_mini.experiments.handover import compare, to_trl, to_verl
+from grpo_mini.experiments.handover.standalone import standalone
 from grpo_mini.experiments.handover.start import gathered
 from grpo_mini.experiments.statistics import RUNS
 from grpo_mini.grpo import GRPOConfig, GRPOTrainer
@@ -45,7 +47,8 @@ UNUSUAL = [
     *("--max-new-tokens", "24", "--temperature", "0.8", "--learning-rate", "1e-5", "--seed", "3"),
     *("--max-grad-norm", "0.5", "--clip-low", "0.1", "--clip-high", "0.28", "--kl-coef", "0.05"),
     *("--entropy-coef", "0.01", "--grpo-epochs", "2", "--no-use-group-normalization"),
-    *("--micro-batch-tokens", "100", "--autocast", "--instructions", "--reward-weights", "2"),
+    *("--micro-batch-tokens", "100", "--autocast", "--instructions", "--examples", "2"),
+    *("--reward-weights", "2"),
     *("--chat-template-kwargs", '{"enable_thinking": false}'),
 ]
 EXPECTED = {
@@ -339,8 +342,25 @@ def test_a_task_pays_there_what_it_pays_here(task, tmp_path, of_the_folder, tiny
     )  # fmt: skip
     expected = call_reward(TASKS[task].reward, records, rollout)
     assert torch.equal(torch.tensor(paid), expected)
-    if task != "countdown":  # which the tiny Qwen was never shown
-        assert 0 < sum(paid) < len(paid)
+    rng = random.Random(0)
+    right = [TASKS[task].demonstrate(rng, record, True) for record in records]
+    ended = [[*ids, tokenizer.eos_token_id] for ids in tokenizer(right).input_ids]
+    columns = {name: column[::4] for name, column in given.items()}
+    for ids, worth in ((ended, 1.0), ([ids[:-1] for ids in ended], 0.0)):  # and cut off
+        paid = getattr(module, TASKS[task].reward.__name__)(
+            completions=[None] * 16, completion_ids=ids, **columns
+        )
+        assert paid == [worth] * 16
+
+
+def test_what_cannot_be_taken_out_of_its_file_is_refused(tmp_path, monkeypatch):
+    source = (
+        "for WORTH in (1, 2):\n    pass\n\ndef pay(completions, **columns):\n    return [WORTH]\n"
+    )
+    (tmp_path / "looped.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ValueError, match="WORTH of looped"):
+        standalone(importlib.import_module("looped").pay)
 
 
 OWN = '''"""Mine."""
@@ -417,8 +437,8 @@ def test_the_tasks_problems_are_those_of_the_seed(unusual):
 
     data = load_dataset(str(unusual / "data"))
     task = TASKS["chain-sums"]
-    assert data["train"].to_list() == task.dataset(96, 3, instructions=True)
-    assert data["test"].to_list() == task.dataset(500, 0, True, instructions=True)
+    assert data["train"].to_list() == task.dataset(96, 3, False, True, 2)
+    assert data["test"].to_list() == task.dataset(500, 0, True, True, 2)
     assert data["train"][0]["prompt"][0]["role"] == "system"
 
 

@@ -65,6 +65,7 @@ def about_the_task(reward_weights: Setting) -> list[Setting]:
         default("model_name", "it is where the engine is told to look for it"),
         default("task", "its problems are the data, its verifier is own_reward.py"),
         default("instructions", "they are in the data's prompts"),
+        default("examples", "they are in the data's prompts"),
         default("train_problems", "so many problems are the training data, in another order"),
         default("device", "of this machine"),
         default("threads", "of this machine"),

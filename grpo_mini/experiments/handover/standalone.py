@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,17 +13,19 @@ COURSE = __name__.split(".")[0]
 def standalone(*functions: Callable, imports: Sequence[str] = ()) -> str:
     """The source of functions with all that they need of the course: imports first, helpers next.
 
-    Read from the files: what is not at the top level of a file of the course is not found.
-
     Args:
         imports: lines that stand with those of the functions.
+
+    Raises:
+        ValueError: something is defined in a way that cannot be read from its file.
     """
     imports: dict[str, None] = dict.fromkeys(imports)
     parts: dict[str, str] = {}
     for function in functions:
         _add(function.__module__, function.__name__, imports, parts)
     lines = sorted(imports, key=lambda line: (line.startswith("from"), line))
-    return "\n".join(lines) + "\n\n\n" + "\n\n\n".join(parts.values()) + "\n"
+    sources = dict.fromkeys(parts.values())  # X, Y = ... stands once
+    return "\n".join(lines) + "\n\n\n" + "\n\n\n".join(sources) + "\n"
 
 
 def _add(module: str, name: str, imports: dict[str, None], parts: dict[str, str]) -> None:
@@ -40,8 +43,10 @@ def _add(module: str, name: str, imports: dict[str, None], parts: dict[str, str]
     for node in definitions[name]:
         used = [n.id for n in ast.walk(node) if isinstance(n, ast.Name)]
         for other in dict.fromkeys(used):
-            if other != name and (other in definitions or other in imported):
+            if other in definitions or other in imported:
                 _add(module, other, imports, parts)
+            elif hasattr(sys.modules[module], other) and not other.startswith("__"):
+                raise ValueError(f"{other} of {module} cannot be taken out of its file")
     del parts[name]
     parts[name] = "\n".join(ast.get_source_segment(source, node) for node in definitions[name])
 
@@ -69,8 +74,9 @@ def _read(module: str) -> tuple[str, dict[str, list[ast.stmt]], dict[str, tuple[
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             definitions.setdefault(node.name, []).append(node)
         elif isinstance(node, ast.Assign):
-            for target in node.targets:  # X = ..., and X[key] = ... after it
-                owner = target.value if isinstance(target, ast.Subscript) else target
-                if isinstance(owner, ast.Name):
-                    definitions.setdefault(owner.id, []).append(node)
+            for target in node.targets:  # X = ..., X, Y = ..., and X[key] = ... after them
+                for part in target.elts if isinstance(target, ast.Tuple) else [target]:
+                    owner = part.value if isinstance(part, ast.Subscript) else part
+                    if isinstance(owner, ast.Name):
+                        definitions.setdefault(owner.id, []).append(node)
     return source, definitions, imported

@@ -176,12 +176,11 @@ def gathered(
             read.
     """
     task = get_task(config.task)
-    data = records_in(train) or task.dataset(
-        config.train_problems, config.seed, instructions=config.instructions
-    )
+    asked = (config.instructions, config.examples)
+    data = records_in(train) or task.dataset(config.train_problems, config.seed, False, *asked)
     held_out = records_in(test)
     if train is None and test is None:
-        held_out = task.dataset(TEST_PROBLEMS, 0, True, config.instructions)
+        held_out = task.dataset(TEST_PROBLEMS, 0, True, *asked)
     if run is not None and reward is None and run["reward"] != [name_of(task.reward)]:
         raise ValueError(
             f"the run was paid by {', '.join(run['reward'])}: give the file that defines it, "
