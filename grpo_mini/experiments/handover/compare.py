@@ -109,15 +109,11 @@ def curves(path: Path) -> dict[str, list[list[float]]]:
 
 def apart(first: Sequence[Sequence[float]], second: Sequence[Sequence[float]]) -> list[float]:
     """For each window: the difference of the means over seeds, in units of the seeds' spread."""
-    spreads = [
-        max(max(a) - min(a), max(b) - min(b))
-        for a, b in zip(zip(*first, strict=True), zip(*second, strict=True), strict=True)
-    ]
-    means = [
-        fmean(b) - fmean(a)
-        for a, b in zip(zip(*first, strict=True), zip(*second, strict=True), strict=True)
-    ]
-    return [difference / spread for difference, spread in zip(means, spreads, strict=True)]
+    found = []
+    for a, b in zip(zip(*first, strict=True), zip(*second, strict=True), strict=True):
+        spread = max(max(a) - min(a), max(b) - min(b))
+        found.append((fmean(b) - fmean(a)) / spread)
+    return found
 
 
 def told(path: Path) -> list[str]:
