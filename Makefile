@@ -2,7 +2,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab demo runs evidence gpu-check notebooks test lint format python clean
+.PHONY: help lab demo runs evidence gpu-check notebooks site workshop test \
+	test-latest lint format python clean
 
 # The first of these that runs, is of a supported version and can make a virtual environment.
 # Each is tried, not only looked up: a name may exist and still not start.
@@ -12,12 +13,14 @@ PYTHON ?= $(shell for name in $(CANDIDATES); do \
 	$$name -c '$(SUITABLE)' 2>/dev/null && { command -v $$name; break; }; done)
 
 VENV_PYTHON = .venv/bin/python
-PIP_INSTALL = $(VENV_PYTHON) -m pip install --disable-pip-version-check
+# Compiling every file of every package takes as long as all else; Python compiles what it imports.
+PIP_INSTALL = $(VENV_PYTHON) -m pip install --disable-pip-version-check --no-compile
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
 	@echo
 	@echo 'Options go into ARGS:    make test ARGS="-k tasks -x"   make lab ARGS="--no-browser"'
+	@echo 'A minute of tests:       make test ARGS="-m quick"'
 	@echo 'Another Python:          make lab PYTHON=/path/to/python3.12'
 	@echo 'Linux without a GPU:     make lab PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu'
 	@echo '                         leaves out the CUDA libraries, some 2 GB.'
@@ -30,6 +33,15 @@ lab: .venv/installed  ## open the notebooks in JupyterLab, on this machine only
 
 notebooks: .venv/installed-test  ## run the notebooks and store their outputs (NAMES="02 03" for some)
 	$(VENV_PYTHON) tests/notebooks/refresh.py $(NAMES)
+
+# From nothing each time, so that no page of a notebook stays that has another name by now.
+site: .venv/installed-site  ## make the course as pages to look at, in build/site/
+	rm -rf build/site
+	$(VENV_PYTHON) -m sphinx -q -W --keep-going -c pages -d build/doctrees . build/site $(ARGS)
+	@echo "Open build/site/index.html"
+
+workshop: .venv/installed-workshop  ## fill build/workshop/, a folder for a room without network
+	$(VENV_PYTHON) workshop/collect.py $(ARGS)
 
 # The tests and the demo use only what is in the clone. Offline, a slip fails at once.
 demo test runs evidence gpu-check: export HF_HUB_OFFLINE = 1
@@ -57,6 +69,11 @@ gpu-check: .venv/installed-test  ## measure everything that is different on a CU
 # names, because the files with the most tests are not the longest. With ARGS, one after the other.
 test: .venv/installed-test  ## run all tests
 	$(VENV_PYTHON) -m pytest $(or $(ARGS),-n auto --dist loadfile --no-loadscope-reorder)
+
+# Of everything, also of what the pinned libraries bring along. For a check once a week, on a new machine.
+test-latest: .venv/installed-test  ## install the newest versions that the pins allow, and run all tests
+	$(PIP_INSTALL) --upgrade --upgrade-strategy eager -e '.[test,site]'
+	$(MAKE) --no-print-directory test
 
 lint: .venv/installed-test  ## check style and formatting
 	$(VENV_PYTHON) -m ruff check
@@ -89,6 +106,14 @@ $(VENV_PYTHON):
 
 .venv/installed: pyproject.toml | $(VENV_PYTHON)
 	$(PIP_INSTALL) -e .
+	@touch $@
+
+.venv/installed-site: .venv/installed
+	$(PIP_INSTALL) -e '.[site]'
+	@touch $@
+
+.venv/installed-workshop: .venv/installed
+	$(PIP_INSTALL) -e '.[workshop]'
 	@touch $@
 
 .venv/installed-test: .venv/installed

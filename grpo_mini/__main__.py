@@ -11,9 +11,8 @@ from .support.rewards import RewardError
 from .trainer import TrainingDivergedError
 
 # Commands with a file of their own. All are loaded by name, and only when they are called.
-OWN_FILE = {
-    "cost", "demo", "experiment", "gpu-check", "gradients", "microscope", "preferences", "thinking",
-}  # fmt: skip
+OWN_FILE = {"cost", "demo", "experiment", "gpu-check", "gradients", "handover", "microscope",
+            "preferences", "thinking"}  # fmt: skip
 # What a user can mend: one line, not a traceback.
 USERS = (ValueError, OSError, CheckpointError, RewardError, TrainingDivergedError,
          FloatingPointError, torch.OutOfMemoryError)  # fmt: skip

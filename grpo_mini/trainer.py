@@ -72,6 +72,7 @@ class TrainerConfig:
         model_name: folder or hub id of the policy.
         task: name in `tasks.TASKS`; gives prompts and reward unless the trainer is handed others.
         instructions: begin each of the task's prompts with a system message that explains it.
+        examples: show so many of its problems with their answers before the question.
         chat_template_kwargs: further arguments of the chat template, as in TRL.
         reward_weights: of several reward functions, as in TRL; None: 1 each.
         device: None takes the best one.
@@ -90,6 +91,7 @@ class TrainerConfig:
     model_name: str = str(TINY_QWEN)
     task: str = "chain-sums"
     instructions: bool = False
+    examples: int = 0
     chat_template_kwargs: dict | None = None
     reward_weights: tuple[float, ...] | None = None
     seed: int = 0
@@ -115,20 +117,16 @@ class TrainerConfig:
         require_types(self)
         get_task(self.task)
         require(self, "one of", kl_estimator=KL_ESTIMATORS, aggregation=AGGREGATIONS)
-        require(self, "between", prompts_per_step=(1, MANY), max_new_tokens=(1, MANY))
-        require(self, "between", train_problems=(1, MOST_PROBLEMS), seed=(0, 2**63 - 1))
-        require(self, "between", clip_low=(0, 1), clip_high=(0, 1e9), kl_coef=(0, 1e6))
-        require(self, "between", entropy_coef=(-1e6, 1e6), micro_batch_tokens=(1, 2**40))
+        require(self, "between", prompts_per_step=(1, MANY), examples=(0, 64), seed=(0, 2**63 - 1))
+        require(self, "between", train_problems=(1, MOST_PROBLEMS), micro_batch_tokens=(1, 2**40))
+        require(self, "between", max_new_tokens=(1, MANY), clip_low=(0, 1), clip_high=(0, 1e9))
+        require(self, "between", entropy_coef=(-1e6, 1e6), kl_coef=(0, 1e6))
         require(self, "above", temperature=0, learning_rate=0, max_grad_norm=0)
         require(self, "at most", temperature=1e3, learning_rate=1)
         require_arguments("chat_template_kwargs", self.chat_template_kwargs or {}, TEMPLATE_NAMES)
         if self.threads is not None:
             require(self, "between", threads=(1, 1024))
-        if self.train_problems < self.prompts_per_step:
-            raise ValueError(
-                f"train_problems={self.train_problems} is less than one step's "
-                f"prompts_per_step={self.prompts_per_step}"
-            )
+        require(self, "at least", train_problems=self.prompts_per_step)
 
 
 @dataclass
@@ -229,7 +227,7 @@ class Trainer(Resumable):
         config = self.config
         size = config.train_problems if size is None else size
         seed = config.seed if seed is None else seed
-        return self.task.dataset(size, seed, held_out, config.instructions)
+        return self.task.dataset(size, seed, held_out, config.instructions, config.examples)
 
     # ------------------------------------------------------------------ what a trainer trains
 

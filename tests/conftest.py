@@ -52,3 +52,13 @@ def same_every_time():
     """A test that fails fails again: as many threads, and the same random numbers."""
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
+
+
+# The formulas, against enumeration and each other; sampling; the tasks; the data as shipped.
+QUICK = ("advantages", "losses", "exact_gradients", "tasks", "rollout", "models", "data")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem.removeprefix("test_") in QUICK:
+            item.add_marker("quick")

@@ -33,7 +33,7 @@ def word(folder, number: str) -> str:
     [
         ((0.03, 0.01, 0.05), HOLDS),
         ((0.10, 0.01, 0.30), HOLDS),
-        ((0.00, -0.04, 0.04), FAILS),  # no advantage of five points is possible
+        ((0.00, -0.02, 0.02), FAILS),  # no advantage of three points is possible
         ((-0.2, -0.3, -0.1), FAILS),
         ((0.10, -0.1, 0.30), UNDECIDED),  # a large mean is no proof
         ((0.00, -0.1, 0.10), UNDECIDED),  # and a wide interval is no equality
@@ -46,8 +46,8 @@ def test_better(interval, says):
 @pytest.mark.parametrize(
     ("interval", "says"),
     [
-        ((0.00, -0.04, 0.04), HOLDS),
-        ((-0.03, -0.04, -0.02), HOLDS),  # a loss, but none that matters
+        ((0.00, -0.02, 0.02), HOLDS),
+        ((-0.02, -0.025, -0.01), HOLDS),  # a loss, but none that matters
         ((-0.10, -0.2, -0.06), FAILS),
         ((-0.10, -0.2, -0.01), UNDECIDED),  # surely a loss, perhaps none that matters
         ((-0.10, -0.3, 0.10), UNDECIDED),
@@ -76,11 +76,36 @@ def test_inside(low, high, says):
         ({"a": ONLY_WHEN, "b": HOLDS}, ONLY_WHEN, "it is a or b"),
         ({"a": HOLDS, "b": UNDECIDED}, UNDECIDED, ""),
         ({"a": FAILS, "b": UNDECIDED}, UNDECIDED, ""),
+        ({"a": UNDECIDED, "b": UNDECIDED}, UNDECIDED, ""),
         ({"a": FAILS, "b": FAILS}, FAILS, ""),
     ],
 )  # fmt: skip
 def test_all_of(parts, says, condition):
     assert all_of(parts, "it is") == (says, condition)
+
+
+def test_what_is_said_in_one_breath_is_refuted_by_one_part():
+    assert all_of({"a": FAILS, "b": UNDECIDED}, "it is", together=True) == (FAILS, "")
+    assert all_of({"a": UNDECIDED}, "it is", together=True) == (UNDECIDED, "")
+    assert all_of({"a": FAILS, "b": HOLDS}, "it is", together=True)[0] == ONLY_WHEN
+
+
+def test_all_of_them_needs_no_wider_intervals_but_some_of_them_does():
+    """Each part alone holds by a hair. Said of all together, that is enough (Berger 1982)."""
+    hair = {name: lambda n: Interval(0.02, 0.01 - 0.02 * (n - 1), 0.05) for name in "abc"}
+    words, intervals = verdicts.every(hair, better)
+    assert set(words.values()) == {HOLDS} and intervals["a"].low == 0.01
+    one_fails = hair | {"d": lambda n: Interval(-0.2, -0.3, -0.1)}
+    words, intervals = verdicts.every(one_fails, better)
+    assert words == {"a": UNDECIDED, "b": UNDECIDED, "c": UNDECIDED, "d": FAILS}
+    assert intervals["a"].low == pytest.approx(-0.05)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "says"), [(-0.2, 0.02, HOLDS), (0.001, 0.2, FAILS), (-0.1, 0.1, UNDECIDED)]
+)
+def test_no_gain(low, high, says):
+    assert verdicts.no_gain(Interval((low + high) / 2, low, high)) == says
 
 
 @pytest.mark.parametrize(
@@ -107,11 +132,12 @@ CASES = [
     ("C6", {("stability", f"ppo-{rate}"): 0.4 for rate in RATES}, {"group": 0.2}, ONLY_WHEN),
     ("C6", {}, {"group": 0.2}, FAILS),
     ("C6", {("stability", f"{a}-{rate}"): 0.01 for a in ("grpo", "ppo") for rate in RATES},
-     {"group": 0.2, "noise": 0.0}, UNDECIDED),  # all collapse: no word about stability
-    ("C6", {}, {"noise": 0.15, "group": 0.2}, UNDECIDED),
+     {"sag": 0.2, "noise": 0.0}, UNDECIDED),  # all collapse: no word about stability
+    ("C6", {}, {"noise": 0.3, "sag": 0.2}, UNDECIDED),
+    ("C6", {}, {"noise": 0.15, "group": 0.2}, FAILS),  # one figure is enough
     ("C7", {}, {}, HOLDS),
     ("C7", {("judges", "grpo-shifted"): 0.6}, {}, FAILS),
-    ("C7", {}, {"noise": 0.15}, UNDECIDED),
+    ("C7", {}, {"noise": 0.15}, HOLDS),  # the advantages answer it exactly
     ("C8", ALL_RACE, {}, HOLDS),
     ("C8", {("race", "ppo"): 0.7}, {}, ONLY_WHEN),
     ("C8", {("race", "grpo"): 0.6}, {}, FAILS),
@@ -203,6 +229,13 @@ def test_c5_follows_the_module(tmp_path, monkeypatch):
     assert "an offset" in good and "a unit" in good and "a bonus for length" in bad
     monkeypatch.setattr(judging, "compute_relative_rewards", lambda r, size: (r, r))
     assert word(tmp_path, "C5") == FAILS
+
+
+def test_c7_follows_the_module(tmp_path, monkeypatch):
+    write(tmp_path, only=("judges",))
+    assert word(tmp_path, "C7") == HOLDS
+    monkeypatch.setattr(judging, "compute_relative_rewards", lambda r, size: (r, r))
+    assert word(tmp_path, "C7") == FAILS
 
 
 # ---------------------------------------------------------------------------- care

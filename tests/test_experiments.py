@@ -19,6 +19,7 @@ from grpo_mini.experiments.variants import (
     detached_surrogate,
     sequence_surrogate,
 )
+from grpo_mini.grpo import GRPOTrainer
 from grpo_mini.losses import aggregate, clipped_surrogate
 from grpo_mini.models import TINY_QWEN
 from grpo_mini.support.rewards import TrainerState
@@ -128,6 +129,29 @@ def test_dynamic_sampling_keeps_the_first_groups_that_say_something():
     assert metrics["silent_group_share"] == 0.5
     batch, _ = trainer.compute_advantages(rollout, torch.zeros(8))
     assert not batch.advantages.any()
+
+
+def test_mini_batches_use_each_sample_once_and_each_weighs_as_much(monkeypatch):
+    config = VariantConfig(group_size=4, prompts_per_step=5, mini_batches=3, device="cpu")
+    trainer, seen = VariantTrainer(config), []
+    kept = GRPOTrainer.update
+
+    def update(self, batch, epochs):
+        seen.append(batch)
+        return kept(self, batch, epochs)
+
+    monkeypatch.setattr(GRPOTrainer, "update", update)
+    records = trainer.next_prompts()
+    rollout = trainer.generate_responses(records)
+    rewards = torch.arange(20.0) % 4
+    whole, _ = trainer.compute_advantages(rollout, rewards)
+    metrics = trainer.update(whole, 1)
+    assert [len(batch.rollout) for batch in seen] == [7, 7, 6]
+    assert sorted(text for batch in seen for text in batch.rollout.texts) == sorted(rollout.texts)
+    for batch in seen:
+        assert (batch.weights * batch.rollout.mask_BT).sum().item() == pytest.approx(1)
+    assert metrics["log_prob_distance"] < 1e-5, "the policy moved before the second was scored"
+    assert metrics["grad_norm"] > 0
 
 
 def test_mixed_groups_have_a_prompt_a_sample():
@@ -303,3 +327,25 @@ def test_a_start_that_is_not_made_yet_is_named_with_the_command_that_makes_it(
     assert main(["experiment", "design", "--out", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert "starts from data/tiny-qwen-spread-gone" in said and "warmstart … makes it" in said
+
+
+def test_all_leaves_out_what_starts_from_a_model_that_the_repository_does_not_hold(
+    monkeypatch, tmp_path
+):
+    asked, module = [], "grpo_mini.experiments.experiment"
+    known = {name: EXPERIMENTS[name] for name in ("race", "design", "real")}
+    monkeypatch.setattr(f"{module}.EXPERIMENTS", known)
+    monkeypatch.setattr(f"{module}.NOT_YET_RECORDED", ("design",))
+    monkeypatch.setattr(f"{module}.run_all", lambda out, name, *rest: asked.append(name))
+    assert main(["experiment", "all", "--out", str(tmp_path)]) == 0
+    assert asked == ["race"]
+
+
+def test_the_judge_that_counts_pays_what_the_task_does_not():
+    hack = "A map with exactly exactly exactly nine words."
+    honest = "A fox slept near the river all long day."
+    paid = judges.by_count([hack, honest, honest], words=[8, 9, 9], truncated=[False, False, True])
+    assert paid == [1.0, 1.0, 0.0]
+    assert judges.by_count([hack], words=[9]) == [0.0]
+    about = {"about": [["map", "words"]], "words": [8]}
+    assert TASKS["words"].reward([hack], **about) == [0.0]

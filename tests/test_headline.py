@@ -1,12 +1,14 @@
-"""The headline: seven lines and a picture, computed; the README shows what the runs say."""
+"""The headline: three sentences and a picture, computed; the README shows what the runs say."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from grpo_mini.experiments import headline
 from grpo_mini.experiments.statistics import RUNS
-from grpo_mini.experiments.verdicts import SIGNS
+from grpo_mini.experiments.verdicts import SIGNS, kind
 from tests.synthetic_runs import write, write_cost
 
 ROOT = Path(__file__).parent.parent
@@ -37,25 +39,66 @@ def test_the_readme_shows_what_the_runs_say():
 @pytest.fixture
 def runs(tmp_path):
     write_cost(tmp_path)
+    shutil.copy(RUNS / "gradients.jsonl", tmp_path)
     return write(tmp_path, seeds=3)
 
 
-def test_seven_lines_that_change_with_the_runs(runs, tmp_path):
-    before = headline.lines(runs)
-    assert len(before) == 7 and all(line.startswith("- **") for line in before)
-    assert "3 seeds each, 15,360 samples" in before[0]
-    worse = {("race", "grpo"): 0.5, ("reuse", "grpo"): 0.5}
-    write(tmp_path, worse, only=("race", "reuse"), seeds=3, cheaper=0.6)
+def test_three_sentences_that_change_with_the_runs(runs, tmp_path):
+    before = headline.sentences(runs)
+    assert len(before) == 3 and all(line.startswith("- **") for line in before)
+    assert "after 15,360 samples" in before[0] and "(3 seeds each" in before[0]
+    assert "GRPO loses to no PPO that was raced" in before[0]
+    assert "In the same time GRPO is ahead" in before[1]
+    assert "GRPO's lead excludes 0 nowhere, PPO's nowhere." in before[2]
+    ends = {("race", "grpo"): 0.5, ("judges", "grpo-offset"): 0.9, ("judges", "ppo-length"): 0.9}
+    write(tmp_path, ends, only=("race", "judges"), seeds=3, cheaper=0.0)
     write_cost(tmp_path, saved=0.2)
-    after = headline.lines(tmp_path)
-    assert before[0] == after[0]
-    assert not set(before[1:]) & set(after[1:])
+    after = headline.sentences(tmp_path)
+    assert "a PPO does better" in after[0] and "In the same time PPO is ahead" in after[1]
+    assert "GRPO's lead excludes 0 where some questions have higher rewards (0." in after[2]
+    assert "PPO's where length is rewarded too (-0." in after[2]
+
+
+def test_the_runs_that_cannot_tell_say_how_far_apart_they_may_be(runs, tmp_path):
+    write(tmp_path, only=("race",), seeds=3, noise=0.05)
+    found = headline.sentences(tmp_path)[0]
+    said = re.search(r"end within (\d+) points", found)
+    ends = re.findall(r"\[(-?\d\.\d+), (-?\d\.\d+)\] with", found)
+    assert max(abs(float(end)) for pair in ends for end in pair) <= int(said[1]) / 100 + 0.005
+
+
+def test_a_sure_lead_is_named_though_it_is_small(tmp_path, runs):
+    """A loss of two points that is sure, beside a margin of three and a rival that cannot tell."""
+    ends = {("race", "ppo"): 0.825, ("race", "ppo-lam0.95"): 0.81}
+    write(tmp_path, ends, only=("race",), seeds=8, noise=0.012)
+    found = headline.sentences(tmp_path)[0]
+    against = headline.samples_and_seconds(tmp_path)[1]["the same samples"]
+    kinds = {name: kind(interval) for name, interval in against.items()}
+    assert kinds["with a sample a prompt"] == "worse" and kinds["with GRPO's groups"] != "worse"
+    assert ", PPO with a sample a prompt" in found.partition(" ahead:**")[0]
+
+
+def test_the_forest_draws_each_difference_where_it_is(runs):
+    axes = headline.draw(runs).axes[1]
+    race = headline.samples_and_seconds(runs)[1]
+    intervals = [i for rows in [*race.values(), headline.elsewhere(runs)] for i in rows.values()]
+    bars = [line for line in axes.lines if len(line.get_xdata()) == 2][1:]
+    assert [tuple(line.get_xdata()) for line in bars] == [(i.low, i.high) for i in intervals]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(labels) == len(intervals) + 3 and "with a sample a prompt" in labels
+
+
+def test_a_task_that_nobody_learns_is_left_out(tmp_path, runs):
+    flat = {("horizon", f"{a}-7terms"): 0.3 for a in ("grpo", "ppo")}
+    assert "sums of 7 terms" in headline.elsewhere(runs)
+    write(tmp_path, flat, only=("horizon",), seeds=3)
+    assert "sums of 7 terms" not in headline.elsewhere(tmp_path)
 
 
 def test_every_claim_is_counted_once(runs):
-    last = headline.lines(runs)[-1]
+    counted = headline.counted(runs)
     for claim in headline.CLAIMS:
-        assert last.count(f"{claim.number},") + last.count(f"{claim.number})") == 1
+        assert counted.count(f"{claim.number},") + counted.count(f"{claim.number})") == 1
 
 
 def test_a_stale_line_is_noticed(runs):
@@ -74,7 +117,7 @@ def test_the_picture_is_drawn_and_the_same_each_time(runs, tmp_path):
     for path in (first, second):
         headline.draw(runs).savefig(path, dpi=60)
     assert first.read_bytes() == second.read_bytes()
-    texts = [text.get_text() for text in headline.draw(runs).axes[2].texts]
+    texts = [text.get_text() for text in headline.draw(runs).axes[3].texts]
     wanted = [f"{SIGNS[claim.verdict(runs).word][0]} {claim.number}" for claim in headline.CLAIMS]
     assert texts[:-1:2] == wanted
     assert [text.replace("\n", " ") for text in texts[1:-1:2]] == [

@@ -1,10 +1,15 @@
 """The README stays true: its commands parse, its files exist, its example runs."""
 
+import json
 import math
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from statistics import fmean
+
+import pytest
+import yaml
 
 from grpo_mini.__main__ import OWN_FILE
 from grpo_mini.course.checker import EXERCISES
@@ -15,14 +20,66 @@ from grpo_mini.ppo import PPOConfig
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+FOR_THOSE_WHO_CARRY_ON = ("CONTRIBUTING.md", "grpo_mini/README.md", "CHANGELOG.md")
 BLOCKS = dict.fromkeys(re.findall(r"```(\w+)\n(.*?)```", TEXT, re.DOTALL))
 
 
 def test_files_and_pictures_exist():
-    names = re.findall(r"`((?:grpo_mini|notebooks|data)/[\w./-]*)`", TEXT)
+    names = re.findall(
+        r"`((?:grpo_mini|notebooks|data|\.github|\.binder|\.devcontainer)/[\w./-]*)`", TEXT
+    )
     names += re.findall(r"!\[[^]]*\]\(([^)]+)\)", TEXT)
     assert len(names) > 8
     assert not [name for name in names if not (ROOT / name).exists()]
+
+
+@pytest.mark.parametrize("document", FOR_THOSE_WHO_CARRY_ON)
+def test_files_and_commands_of_the_other_documents_exist(document):
+    path = ROOT / document
+    text = path.read_text(encoding="utf-8")
+    assert document == "CHANGELOG.md" or f"`{document}`" in TEXT
+    for name in re.findall(r"`([\w./-]+\.(?:py|md|toml|yml|json|cff)|[\w/-]+/)`", text):
+        # The map names a folder's files by their own names.
+        places = (ROOT, path.parent, *(p for p in (ROOT / "grpo_mini").iterdir() if p.is_dir()))
+        assert any((place / name).exists() for place in places), name
+    for target in re.findall(r"`make ([a-z-]+)", text):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M), (
+            target
+        )
+    for words in re.findall(r"`python -m grpo_mini ([^`]+)`", text):
+        build_parser().parse_known_args(words.split())
+
+
+def test_the_map_names_every_core_file_and_what_it_says_is_there():
+    text = (ROOT / "grpo_mini" / "README.md").read_text(encoding="utf-8")
+    core = {path.name for path in (ROOT / "grpo_mini").glob("[!_]*.py")}
+    assert core <= set(re.findall(r"\w+\.py", text))
+    code = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "grpo_mini").rglob("*.py"))
+    names = set(re.findall(r"`(?:\w+\.)?(\w+)`", text)) - {"py"}
+    assert {name for name in names if not re.search(rf"\b(def|class) {name}\b", code)} == set()
+
+
+def test_every_shape_suffix_of_the_core_is_in_the_table():
+    core = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "grpo_mini").glob("*.py"))
+    table = (
+        (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Names of tensors")[2]
+    )
+    letters = set(re.findall(r"^\| `(\w)` \|", table, re.M))
+    assert set("".join(re.findall(r"\b[a-z_]+_([A-Z]+)\b", core))) == letters
+
+
+def test_the_version_is_the_same_wherever_it_stands():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "version"
+    ]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    zenodo = json.loads((ROOT / ".zenodo.json").read_text(encoding="utf-8"))
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)[1]
+    assert citation["version"] == zenodo["version"] == newest == version
+    assert zenodo["title"] == citation["title"] and zenodo["license"] == citation["license"]
+    assert zenodo["description"] == citation["abstract"].strip()
+    assert zenodo["keywords"] == citation["keywords"]
+    assert zenodo["creators"] == citation["authors"]
 
 
 def test_commands_are_accepted_by_the_parser():

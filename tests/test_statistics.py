@@ -91,11 +91,53 @@ def test_an_interval_of_one_seed_is_refused():
         bootstrap([0.5])
 
 
-def test_differences_are_taken_seed_by_seed():
+def test_pairs_are_taken_seed_by_seed():
     first = [run([0.0, 0.5 + seed / 10] * 2, seed) for seed in range(4)]
     second = [run([0.0, 0.4 + seed / 10] * 2, seed) for seed in reversed(range(5))]
+    assert statistics.paired(first, second, statistics.best) == pytest.approx([0.1] * 4)
+
+
+def test_a_difference_knows_nothing_of_pairs():
+    """Pairs that move together would give no width at all; the groups alone do."""
+    first = [run([0.0, 0.5 + seed / 10] * 2, seed) for seed in range(4)]
+    second = [run([0.0, 0.4 + seed / 10] * 2, seed) for seed in range(4)]
     found = statistics.difference(first, second, statistics.best)
-    assert found == pytest.approx((0.1, 0.1, 0.1))
+    assert found.mean == pytest.approx(0.1) and found.low < 0 < 0.2 < found.high
+    shuffled = statistics.difference(first, second[::-1], statistics.best)
+    assert shuffled == pytest.approx(found, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "spreads"),
+    [((5, 5), (1, 1)), ((16, 8), (1, 3)), ((4, 12), (3, 1)), ((5,) * 4, (1,) * 4)],
+)
+def test_a_contrast_holds_the_truth_as_often_as_it_says(sizes, spreads):
+    source, weights, held = numpy.random.default_rng(sum(sizes)), (1, -1, -1, 1), []
+    for _ in range(400):
+        groups = [
+            (weight, source.normal(size=size) * spread)
+            for weight, size, spread in zip(weights[: len(sizes)], sizes, spreads, strict=True)
+        ]
+        found = statistics.contrast(groups, draws=500)
+        held.append(found.low <= 0 <= found.high)
+    assert 0.91 < numpy.mean(held) < 0.985
+
+
+def test_a_contrast_of_two_is_welchs_interval():
+    """Its width comes from the bootstrap, and for smooth groups it is that of the formula."""
+    first, second = numpy.linspace(0.7, 0.9, 16), numpy.linspace(0.5, 0.9, 8)
+    u = first.var(ddof=1) / 16, second.var(ddof=1) / 8
+    freedom = sum(u) ** 2 / (u[0] ** 2 / 15 + u[1] ** 2 / 7)
+    half = statistics.student(0.975, freedom) * sum(u) ** 0.5
+    found = statistics.contrast([(1, first), (-1, second)])
+    assert found.mean == pytest.approx(first.mean() - second.mean())
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.05)
+
+
+def test_groups_without_any_spread_differ_exactly():
+    assert statistics.contrast([(1, [0.5] * 3), (-1, [0.25] * 2)]) == (0.25, 0.25, 0.25)
+    with pytest.raises(ValueError, match="at least 2 seeds, got 1"):
+        statistics.contrast([(1, [0.5] * 3), (-1, [0.25])])
 
 
 def test_band_fills_in_between():

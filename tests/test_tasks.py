@@ -29,15 +29,17 @@ from grpo_mini.trainer import TrainerConfig
 MILLION = 1_000_000
 SEEDS = st.integers(min_value=0, max_value=2**32)
 TASK_NAMES = sorted(TASKS)
+SUMS = [name for name in TASK_NAMES if not name.startswith("words")]  # their thoughts are equations
 
 
 def question_of(record: dict) -> str:
     return record["prompt"][-1]["content"]
 
 
-def numbers_of(record: dict) -> tuple[str, ...]:
-    """The numbers of a problem, in an order that does not depend on how they stand in it."""
-    return tuple(sorted(re.findall(r"[0-9]+", question_of(record))))
+def core_of(record: dict) -> tuple[str, ...]:
+    """The words of a problem, or else its numbers, in an order that does not depend on its own."""
+    question = question_of(record)
+    return tuple(sorted(re.findall("[a-z]+", question) or re.findall("[0-9]+", question)))
 
 
 def columns_of(records: list[dict]) -> dict[str, list]:
@@ -66,7 +68,7 @@ def test_every_demonstration_earns_the_full_reward(name, think, seed):
     assert has_thought(response) == think
 
 
-@pytest.mark.parametrize("name", TASK_NAMES)
+@pytest.mark.parametrize("name", SUMS)
 @settings(deadline=None, max_examples=50)
 @given(seed=SEEDS)
 def test_every_equation_of_a_thought_is_true(name, seed):
@@ -123,9 +125,7 @@ def test_a_data_set_has_no_problem_twice(name):
 def test_training_and_held_out_share_no_problem_in_any_order(name, training_seed, held_out_seed):
     training = TASKS[name].dataset(400, seed=training_seed)
     held_out = TASKS[name].dataset(40, seed=held_out_seed, held_out=True)
-    assert not {numbers_of(record) for record in training} & {
-        numbers_of(record) for record in held_out
-    }
+    assert not {core_of(record) for record in training} & {core_of(record) for record in held_out}
 
 
 @settings(deadline=None)
@@ -150,6 +150,40 @@ def test_instructions_come_as_a_system_message_and_change_no_problem():
 
 
 @pytest.mark.parametrize("name", TASK_NAMES)
+def test_examples_are_answered_problems_that_nobody_is_asked(name):
+    task = TASKS[name]
+    plain = task.dataset(300, seed=0)
+    shown = task.dataset(300, seed=0, instructions=True, examples=3)
+    messages = shown[0]["prompt"]
+    roles = [message["role"] for message in messages]
+    assert roles == ["system", *["user", "assistant"] * 3, "user"]
+    assert [record["prompt"][:-1] for record in shown] == [messages[:-1]] * 300, "one and the same"
+    questions = {message["content"] for message in messages[1:-1:2]}
+    assert len(questions) == 3 and not any(map(is_held_out, questions))
+    assert not questions & {question_of(record) for record in shown}
+    kept = [r for r in plain if question_of(r) not in questions]
+    assert [r["prompt"][-1:] for r in shown[: len(kept)]] == [r["prompt"] for r in kept]
+    for message in messages[2::2]:
+        assert task.has_form(message["content"])
+        assert has_thought(message["content"]) == task.examples_think
+
+
+def test_examples_are_right():
+    task = TASKS["chain-sums"]
+    _, question, answer, _ = task.dataset(1, seed=0, instructions=True, examples=1)[0]["prompt"]
+    total = sum(map(int, question["content"].removesuffix("=").split("+")))
+    assert answer["content"].endswith(f"<answer>{total}</answer>")
+
+
+@pytest.mark.parametrize("examples", [-1, 1.5, True, "2"])
+def test_a_wrong_number_of_examples_is_refused(examples):
+    with pytest.raises(ValueError, match="examples must be"):
+        TASKS["words"].dataset(1, seed=0, examples=examples)
+    with pytest.raises(ValueError, match="examples must be"):
+        TrainerConfig(examples=examples)
+
+
+@pytest.mark.parametrize("name", TASK_NAMES)
 def test_a_task_has_enough_problems_for_a_training_with_the_defaults(name):
     size = TrainerConfig().train_problems
     assert len(TASKS[name].dataset(size, seed=0)) == size
@@ -165,7 +199,7 @@ def test_a_task_with_too_few_problems_says_so():
 
 def test_an_unknown_task_lists_those_that_exist():
     with pytest.raises(
-        ValueError, match="unknown task 'sums'.*chain-sums, spread-sums, graded, countdown"
+        ValueError, match="unknown task 'sums'.*chain-sums, spread-sums, graded, countdown, words"
     ):
         get_task("sums")
 

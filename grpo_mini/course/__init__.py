@@ -4,7 +4,7 @@ from . import exercises, figures
 from .cards import Card, say, show, table, token_grid
 from .checker import check, hint, solution
 from .exact import ExactPolicy
-from .ledger import chips, ledger
+from .ledger import chips, editions, ledger
 from .lesson_diff import show_diff
 from .live import reached, responses, train_live
 from .mine import my_grpo
@@ -55,6 +55,7 @@ __all__ = [
     "TrainingBoard",
     "check",
     "chips",
+    "editions",
     "exercises",
     "figures",
     "hint",

@@ -1,7 +1,9 @@
 """Cards, sentences and figures as the notebooks show them, each also readable as plain text."""
 
 import html
+import inspect
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from IPython.display import HTML, Markdown, display
@@ -57,6 +59,13 @@ class Card:
             f"<b style='border-bottom:3px solid {COLOURS[self.status]}'>{status}</b>"
             f"{lines}{code}</div>"
         )
+
+
+def source(*things: Callable) -> None:
+    """Show the source of functions or classes."""
+    for thing in things:
+        where = f"{thing.__module__}.{thing.__qualname__}"
+        display(Card("note", where, (), inspect.getsource(thing).rstrip()))
 
 
 def say(text: str) -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ..experiments.claims import SAME
 from ..experiments.evidence import EXPERIMENTS
 from ..experiments.look import MINUS, PAPER, PLUS, REFERENCE, RULE
 from ..experiments.statistics import (
@@ -17,6 +16,7 @@ from ..experiments.statistics import (
     difference,
     load,
 )
+from ..experiments.verdicts import KINDS, kind
 from .figures import panels
 
 __all__ = ["against", "counted", "forest", "in_order", "in_words", "sentence", "verdicts"]
@@ -34,7 +34,7 @@ def in_order(experiment: str, runs: Path = RUNS) -> dict[str, list[Run]]:
 def against(
     experiment: str, reference: str, runs: Path = RUNS
 ) -> tuple[int, dict[str, dict[str, Interval]]]:
-    """Each setting minus ``reference``, seed by seed, at the number of samples that all have drawn.
+    """Each setting minus ``reference``, at the number of samples that all have drawn.
 
     Returns:
         That number, and figure -> setting -> difference.
@@ -50,18 +50,6 @@ def against(
         }
         for title, figure in FIGURES.items()
     }
-
-
-KINDS = ("better", "worse", "no difference seen", "unclear")
-
-
-def kind(found: Interval) -> str:
-    """Better or worse if the whole interval is; else whether a difference that matters may be."""
-    if found.low > 0:
-        return "better"
-    if found.high < 0:
-        return "worse"
-    return "no difference seen" if max(-found.low, found.high) < SAME else "unclear"
 
 
 def in_words(found: Interval) -> str:

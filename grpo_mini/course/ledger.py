@@ -11,6 +11,7 @@ from ..experiments.look import TEXT, tint
 from ..experiments.record import read_lines
 from ..experiments.statistics import RUNS
 from ..experiments.verdicts import SIGNS, WORDS, Verdict
+from .cards import table
 
 ARXIV = re.compile(r"\b\d{4}\.\d{5}(v\d+)?\b")
 
@@ -27,6 +28,19 @@ def ledger(runs: Path = RUNS, link: str = "../data/runs") -> HTML:
     )
     body = "".join(row(claim, claim.verdict(runs), runs, link) for claim in CLAIMS)
     return HTML(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def editions(runs: Path = RUNS) -> HTML:
+    """How many verdicts are the first edition's, and why the others are not."""
+    words = {claim: claim.verdict(runs).word for claim in CLAIMS}
+    same = [claim.number for claim, word in words.items() if word == claim.first]
+    rows = [
+        {"claim": f"{claim.number} {claim.short}", "first edition": claim.first, "second": word,
+         "why": claim.changed}
+        for claim, word in words.items() if word != claim.first
+    ]  # fmt: skip
+    head = f"<p>{len(same)} of {len(CLAIMS)} verdicts are the same: {', '.join(same)}.</p>"
+    return HTML(head + table(rows).data if rows else head)
 
 
 def chips(runs: Path = RUNS) -> HTML:

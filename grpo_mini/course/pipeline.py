@@ -29,7 +29,8 @@ PLACES = {
     "05": ("advantages: baseline and scale", STAGES[3:4], "absent"),
     "06": ("two ways to an advantage, and their price", STAGES, "there"),
     "07": ("the details of the loss", STAGES[3:5], "absent"),
-    "08": ("when the judge is a model, and biased", STAGES[2:3], "absent"),
+    "08": ("what goes wrong, and how it shows", STAGES, "absent"),
+    "09": ("when the judge is a model, and biased", STAGES[2:3], "absent"),
 }
 TYPE = "font-family='system-ui, sans-serif'"
 REWARDS = (0.0, 1.0, 1.0, 0.0)
@@ -129,7 +130,7 @@ def critic(how: str, x: float) -> str:
 
 
 def drawing(notebook: str) -> str:
-    """The SVG file of a notebook, ``"00"`` to ``"08"``."""
+    """The SVG file of a notebook, ``"00"`` to ``"09"``."""
     about, lit, how = PLACES[notebook]
     height = (BELOW + CRITIC_HIGH if how != "absent" else TOP + HIGH + 30) + 4
     parts, x_of = [], {}

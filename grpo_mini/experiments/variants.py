@@ -1,11 +1,11 @@
 """The methods around GRPO as switches of one loss, and the source's own grouping.
 
 With one update a batch every ratio is 1: then GSPO and CISPO have GRPO's gradient, and no clip
-acts. They part only when a batch is used again.
+acts. They part only when a batch is used again, or in parts.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -30,17 +30,21 @@ class VariantConfig(GRPOConfig):
         groups_kept: dynamic sampling (DAPO, arXiv 2503.14476, section 3.2): of the step's groups,
             so many that are not silent; None keeps all.
         mixed_groups: as the source groups: neighbours of the batch, whatever their prompts.
+        mini_batches: parts of a batch, drawn anew each time, each with an update of its own. From
+            the second on a ratio is not 1, though no sample is used twice.
     """
 
     baseline: str = "group"
     importance: str = "token"
     groups_kept: int | None = None
     mixed_groups: bool = False
+    mini_batches: int = 1
 
     def __post_init__(self):
         super().__post_init__()
         require(self, "one of", baseline=("group", "others"))
         require(self, "one of", importance=("token", "sequence", "detached"))
+        require(self, "at least", mini_batches=1)
         if self.groups_kept is not None:
             require(self, "at least", groups_kept=1)
 
@@ -74,6 +78,22 @@ class VariantTrainer(GRPOTrainer):
         rows = (kept.unsqueeze(1) * size + torch.arange(size, device=kept.device)).flatten()
         batch, metrics = super().compute_advantages(rollout.select(rows), rewards_B[rows])
         return batch, metrics | {"silent_group_share": silent.float().mean().item()}
+
+    def update(self, batch: Batch, epochs: int) -> dict[str, float]:
+        """As GRPO, for each mini-batch; metrics are means over them."""
+        parts = self.config.mini_batches
+        if parts == 1:
+            return super().update(batch, epochs)
+        device = batch.advantages.device
+        order = torch.randperm(len(batch.rollout), generator=self.generator, device=device)
+        found = []
+        for rows in order.tensor_split(parts):
+            part = batch.select(rows)
+            part = replace(part, weights=self.weights(part.rollout))
+            found.append(super().update(part, epochs))
+        means = {name: sum(each[name] for each in found) / len(found) for name in found[0]}
+        # Only the first part is scored by the policy that sampled it.
+        return means | {"log_prob_distance": found[0]["log_prob_distance"]}
 
     def surrogate(self, batch: Batch, log_probs: Tensor) -> Tensor:
         """What the policy minimises, per token [B, T]."""

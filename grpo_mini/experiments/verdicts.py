@@ -4,7 +4,7 @@ None of them asks only whether an interval holds 0: a wide one that does says "n
 "no difference".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import comb
 
@@ -21,7 +21,9 @@ SIGNS = {
     UNDECIDED: ("?", REFERENCE),
     UNMEASURED: ("–", REFERENCE),
 }
-SAME = 0.05  # a difference in accuracy that matters to nobody: five points
+# A difference in accuracy that matters. Five hundred held-out problems measure one of 0.9 with a
+# standard error of 0.013, two of them differ by 0.019; and 0.03 there is a third of the errors.
+SAME = 0.03
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,17 @@ def not_worse(change: Interval, same: float = SAME) -> str:
     return FAILS if change.high < -same else UNDECIDED
 
 
+def no_gain(change: Interval, same: float = SAME) -> str:
+    """Does the claim that nothing is gained by a change hold?
+
+    It holds if a gain as large as ``same`` can be excluded. It does not if one is sure, however
+    small. Otherwise the runs do not decide.
+    """
+    if change.high < same:
+        return HOLDS
+    return FAILS if change.low > 0 else UNDECIDED
+
+
 def inside(value: Interval, low: float, high: float) -> str:
     """Does the claim that a value is between ``low`` and ``high`` hold?"""
     if low <= value.low and value.high <= high:
@@ -73,12 +86,24 @@ def inside(value: Interval, low: float, high: float) -> str:
     return FAILS if value.high < low or value.low > high else UNDECIDED
 
 
+KINDS = ("better", "worse", "no difference seen", "unclear")
+
+
+def kind(found: Interval) -> str:
+    """Better or worse if the whole interval is; else whether a difference that matters may be."""
+    if found.low > 0:
+        return "better"
+    if found.high < 0:
+        return "worse"
+    return "no difference seen" if max(-found.low, found.high) < SAME else "unclear"
+
+
 def listed(names: Sequence[str], word: str = "and") -> str:
     """Names as in a sentence."""
     return f" {word} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
-def all_of(parts: dict[str, str], about: str) -> tuple[str, str]:
+def all_of(parts: dict[str, str], about: str, together: bool = False) -> tuple[str, str]:
     """The word for a claim of several parts, from the words for its parts, and its condition.
 
     All hold: it holds. Some hold and others do not: it holds only when it is about the former.
@@ -86,6 +111,8 @@ def all_of(parts: dict[str, str], about: str) -> tuple[str, str]:
 
     Args:
         about: how the condition begins: "the bias is", followed by the parts that hold.
+        together: whether the claim says them in one breath. Then one that does not hold refutes it
+            where none holds, whatever is undecided. A list of reasons is no such claim.
     """
     good = [name for name, word in parts.items() if word in (HOLDS, ONLY_WHEN)]
     bad = [name for name, word in parts.items() if word == FAILS]
@@ -97,7 +124,28 @@ def all_of(parts: dict[str, str], about: str) -> tuple[str, str]:
         condition += f", but not {listed(bad, 'or')}" if bad else ""
         condition += f" (not decided: {listed(undecided)})" if undecided else ""
         return ONLY_WHEN, condition
-    return FAILS if bad and not undecided else UNDECIDED, ""
+    return FAILS if bad and (together or not undecided) else UNDECIDED, ""
+
+
+def every(
+    parts: dict[str, Callable[[int], Interval]], rule: Callable[[Interval], str]
+) -> tuple[dict[str, str], dict[str, Interval]]:
+    """The words for the parts of a claim that says them all, and the intervals they rest on.
+
+    If each part holds by its own 95% interval, the claim does: to err about "all of them", one has
+    to err about one that is wrong, whose chance is 5% however many there are (intersection-union
+    test, Berger 1982, Technometrics 24, 295-300). To say *which* parts hold or do not is another
+    thing: there one errs if one errs about any of them, so each interval is widened (Bonferroni).
+
+    Args:
+        parts: for each part its interval, as a function of how many intervals are looked at.
+        rule: from an interval to a word.
+    """
+    alone = {name: interval(1) for name, interval in parts.items()}
+    if all(rule(interval) == HOLDS for interval in alone.values()):
+        return dict.fromkeys(alone, HOLDS), alone
+    wider = {name: interval(len(parts)) for name, interval in parts.items()}
+    return {name: rule(interval) for name, interval in wider.items()}, wider
 
 
 def sign_test(first: int, second: int) -> float:

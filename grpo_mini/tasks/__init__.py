@@ -27,8 +27,11 @@ from .task import (
     is_right,
     parse_response,
 )
+from .words import WORDS, WORDS_GRADED, make_words, read_sentence, words_graded_reward, words_reward
 
-TASKS = {task.name: task for task in (CHAIN_SUMS, SPREAD_SUMS, GRADED, COUNTDOWN)}
+TASKS = {
+    task.name: task for task in (CHAIN_SUMS, SPREAD_SUMS, GRADED, COUNTDOWN, WORDS, WORDS_GRADED)
+}
 
 
 def get_task(name: str) -> Task:
@@ -54,5 +57,9 @@ __all__ = [
     "is_held_out",
     "is_right",
     "make_chain_sum",
+    "make_words",
     "parse_response",
+    "read_sentence",
+    "words_graded_reward",
+    "words_reward",
 ]

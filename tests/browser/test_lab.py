@@ -19,16 +19,8 @@ from grpo_mini.course import widgets
 from grpo_mini.course.predictions import predict
 from grpo_mini.course.widgets.base import FloatSlider
 from grpo_mini.course.widgets.page import plain
+from tests.browser.chromium import BROWSER, FLAGS, sync_api
 
-BROWSER = next(
-    (p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None
-)
-if BROWSER is None:
-    pytest.skip("needs a browser: apt install chromium, or Google Chrome", allow_module_level=True)
-sync_api = pytest.importorskip("playwright.sync_api")
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 IMPORTS = """\
 import torch
 from grpo_mini import load_policy
@@ -65,6 +57,7 @@ CELLS = {"imports": IMPORTS} | LABS | {
     "predict 5.B": "predict('5.B')",
     "cards": CARDS,
     "planted": PLANTED,
+    "case": "from grpo_mini.course.widgets.case_file import open_case\nopen_case('H')",
     "last": "print('all', 'shown')",
 }  # fmt: skip
 ROLES = {
@@ -492,7 +485,7 @@ def test_a_prediction_is_committed_with_the_keyboard_and_judged(page):
 def test_a_saved_notebook_shows_pictures_and_says_how_to_wake_them(page, server):
     """Opened again its widgets are gone: no cell says "model not found", each says what to do."""
     static = page.locator(".grpo-static")
-    sync_api.expect(static).to_have_count(len(LABS) + 3)  # the board and two questions
+    sync_api.expect(static).to_have_count(len(LABS) + 4)  # the board, two questions, a case
     assert not any(picture.is_visible() for picture in static.all()), "beside the live widget"
     page.keyboard.press("Control+s")
     saved = server[1].parent / "widgets.ipynb"
@@ -517,6 +510,32 @@ def test_a_saved_notebook_shows_pictures_and_says_how_to_wake_them(page, server)
     sync_api.expect(board).to_have_count(1)
     sync_api.expect(board).to_contain_text("run this cell in JupyterLab")
     later.close()
+
+
+def test_a_case_of_the_zoo_is_solved_with_the_keyboard(page):
+    box = cell(page, "case")
+    standing, pictures = box.get_by_role("status"), box.locator("img.grpo-picture")
+    sync_api.expect(standing).to_contain_text("worth 10 of 10 points")
+    assert pictures.count() == 1
+    box.get_by_role("button", name="the critic (-1)", exact=True).focus()
+    page.keyboard.press("Enter")
+    sync_api.expect(standing).to_contain_text("worth 9 of 10 points")
+    sync_api.expect(pictures.nth(1)).to_have_attribute("alt", re.compile("Explained variance"))
+    box.get_by_role("radio", name="the critic is never trained", exact=True).focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    sync_api.expect(standing).to_contain_text("No. It would have left this alone")
+    sync_api.expect(standing).to_contain_text("worth 6 of 10 points")
+    box.get_by_role("radio", name="the critic is never trained", exact=True).focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    sync_api.expect(standing).to_contain_text("Yes. The case is closed: 6 of 10 points.")
+    sync_api.expect(standing.get_by_role("link")).to_have_attribute(
+        "href", re.compile("https://github.com/")
+    )
+    sync_api.expect(box.get_by_role("button", name="Accuse")).to_be_disabled()
 
 
 def test_no_error_in_the_browser_or_in_the_kernels_log(page, server):

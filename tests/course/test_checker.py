@@ -15,8 +15,9 @@ import torch
 
 from grpo_mini.course import check, hint, predict, progress, solution
 from grpo_mini.course.checker import EXERCISES, NOTEBOOKS, find
-from grpo_mini.course.clinic import diagnose
 from grpo_mini.course.exercises import open_ended
+from grpo_mini.course.memory import remembered
+from grpo_mini.course.widgets.case_file import CaseFile
 
 find("1.1")  # registers all
 NUMBERS = list(EXERCISES)
@@ -276,10 +277,20 @@ def test_progress_is_remembered_in_a_file(tmp_path, monkeypatch):
     assert f"0 of {len(THERE)}" in progress().title
     check("4.2", EXERCISES["4.2"].solution)
     check("4.3", EXERCISES["4.3"].mistakes[0].answer)
-    assert json.loads((tmp_path / "progress.json").read_text(encoding="utf-8")) == ["4.2"]
+    assert json.loads((tmp_path / "progress.json").read_text(encoding="utf-8")) == {"done": ["4.2"]}
     monkeypatch.setattr("grpo_mini.course.memory._done", set())  # a new kernel
     card = progress()
     assert f"1 of {len(THERE)}" in card.title and "4.2 ✓" in " ".join(card.lines)
+
+
+def test_a_file_of_the_first_numbering_is_credited_under_the_new_numbers(tmp_path, monkeypatch):
+    old = ["4.2", *(f"7.{i}" for i in range(1, 9)), "7.A", "8.1", "8.A"]
+    (tmp_path / "progress.json").write_text(json.dumps(old), encoding="utf-8")
+    zoo = {f"8.{i}" for i in range(1, 5)}
+    assert remembered() == {"4.2", "7.A", *zoo, "9.1", "9.A"}
+    check("4.3", EXERCISES["4.3"].solution)  # the file is written anew
+    monkeypatch.setattr("grpo_mini.course.memory._done", set())
+    assert remembered() == {"4.2", "4.3", "7.A", *zoo, "9.1", "9.A"}
 
 
 def test_predictions_count_once_they_are_made_right_or_wrong():
@@ -290,11 +301,11 @@ def test_predictions_count_once_they_are_made_right_or_wrong():
     predict("5.A").commit(1)
     predict("5.B").commit(2)
     assert ", 2 of " in progress().title and "predictions 2 of 9" in " ".join(progress().lines)
-    diagnose("A").commit(0)  # the clinic's suspects are not the notebooks' predictions
-    assert ", 2 of " in progress().title
+    CaseFile("A").close(False)  # the zoo's cases are counted by themselves
+    assert ", 2 of " in progress().title and "cases closed 1 of 8" in " ".join(progress().lines)
 
 
-@pytest.mark.parametrize("content", ["", "{", "3", '["nonsense"]'])
+@pytest.mark.parametrize("content", ["", "{", "3", "{}", '{"done": 3}', '["nonsense"]'])
 def test_a_damaged_progress_file_loses_nothing_that_cannot_be_solved_again(tmp_path, content):
     (tmp_path / "progress.json").write_text(content, encoding="utf-8")
     assert f"0 of {len(THERE)}" in progress().title

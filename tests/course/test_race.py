@@ -7,7 +7,7 @@ import numpy
 import pytest
 
 from grpo_mini.course import predictions, theory
-from grpo_mini.course.ledger import chips, ledger
+from grpo_mini.course.ledger import chips, editions, ledger
 from grpo_mini.course.widgets.race import SETTINGS, RaceViewer
 from grpo_mini.experiments.claims import CLAIMS
 from grpo_mini.experiments.record import add_line, read_lines
@@ -152,6 +152,21 @@ def test_the_page_shows_each_verdict_with_rule_and_sources(runs):
         sign, _ = SIGNS[claim.verdict(runs).word]
         assert f"href='#claim-{claim.number}'" in row_of
         assert f"{sign} <b>{claim.number}</b> {html.escape(claim.short)}" in row_of
+
+
+def test_each_verdict_that_changed_says_why(runs):
+    """On the recorded runs: whoever records others and turns a verdict has to explain it."""
+    for claim in CLAIMS:
+        assert (claim.verdict().word != claim.first) == bool(claim.changed), claim.number
+    page = editions().data
+    same = [claim.number for claim in CLAIMS if not claim.changed]
+    assert f"{len(same)} of 14 verdicts are the same: {', '.join(same)}." in page
+    for claim in CLAIMS:
+        assert (f"<td style='text-align:left'>{claim.number} " in page) == bool(claim.changed)
+    others = editions(runs).data  # other runs, other verdicts
+    for claim in CLAIMS:
+        shown = html.escape(f"{claim.number} {claim.short}", quote=False) + "</td>" in others
+        assert shown == (claim.verdict(runs).word != claim.first)
 
 
 # ---------------------------------------------------------------------------- theory

@@ -432,7 +432,7 @@ def test_the_bias_lab_says_what_the_group_cancels():
 # ---------------------------------------------------------------------------- predictions
 
 RIGHT = {"5.A": 1, "5.B": 2, "5.C": 2, "5.D": 2, "5.E": 0, "5.F": 2, "5.G": 1, "5.H": 0,
-         "5.I": 2, "8.A": 2, "8.B": 0, "8.C": 2}  # fmt: skip
+         "5.I": 2, "9.A": 2, "9.B": 0, "9.C": 2}  # fmt: skip
 
 
 def test_the_right_option_may_stand_anywhere():

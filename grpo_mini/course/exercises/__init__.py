@@ -2,6 +2,7 @@
 
 from . import (
     a_small_qwen,
+    bug_zoo,
     grpo,
     inside_grpo,
     open_ended,
@@ -13,6 +14,7 @@ from . import (
 
 __all__ = [
     "a_small_qwen",
+    "bug_zoo",
     "grpo",
     "inside_grpo",
     "open_ended",

@@ -1,481 +1,321 @@
-"""Exercises of notebook 07: the line that was wrong in each run of the bug zoo."""
-
-from functools import cache
+"""Exercises of notebook 07: ratios and weights of variants, and a price for long responses."""
 
 import torch
 
-from ...advantages import silent_groups
-from ...losses import clipped_surrogate, kl_penalty, token_log_probs
-from ...models import Critic, encode_prompts, load_tokenizer
-from ...rollout import Rollout
+from ...experiments.variants import detached_surrogate, sequence_surrogate
 from ..checker import Mistake, exercise
 
-tokenizer_of_the_course = cache(load_tokenizer)
+
+def overlong_punishment(completion_ids, limit, buffer):
+    over = [len(ids) - (limit - buffer) for ids in completion_ids]
+    return [-min(max(tokens / buffer, 0.0), 1.0) for tokens in over]
 
 
-def prompt_text(question, tokenizer):
-    messages = [{"role": "user", "content": question}]
-    return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+def _lengths(*lengths):
+    return [list(range(length)) for length in lengths]
 
 
-def _closed(question, tokenizer):
-    messages = [{"role": "user", "content": question}]
-    return tokenizer.apply_chat_template(messages, add_generation_prompt=False, tokenize=False)
+def _too_long(rule):
+    """An answer by a rule of length, limit and buffer."""
+    return lambda completion_ids, limit, buffer: [
+        float(rule(len(ids), limit, buffer)) for ids in completion_ids
+    ]
 
 
 exercise(
     number="7.1",
-    title="what the policy reads",
-    solution=prompt_text,
+    title="a price for what is too long",
+    solution=overlong_punishment,
     cases=lambda: [
-        {"question": question, "tokenizer": tokenizer_of_the_course()}
-        for question in ("17+25+38=", "1+2+3+4=")
+        {"completion_ids": _lengths(3, 12, 14, 16, 20), "limit": 20, "buffer": 8},
+        {
+            "completion_ids": _lengths(40, 25, 32, 31),
+            "limit": 32,
+            "buffer": 4,
+            "why": "one is longer than the limit",
+        },
     ],
     mistakes=(
         Mistake(
-            lambda question, tokenizer: question,
-            "This is the bare text, the bug itself. A chat model has learned to answer what stands "
-            "between its template's tokens, and nothing else.",
+            _too_long(lambda n, limit, buffer: -(n > limit - buffer)),
+            "It falls from 0 to -1 at once. *Soft* means that the price rises step by step over "
+            "the buffer.",
         ),
         Mistake(
-            _closed,
-            "The generation prompt is missing: the message is closed, but nothing opens the "
-            "answer.",
+            _too_long(lambda n, limit, buffer: -(n >= limit)),
+            "Nothing is punished before the limit is reached: a hard punishment, which comes as a "
+            "surprise.",
         ),
         Mistake(
-            lambda question, tokenizer: prompt_text(prompt_text(question, tokenizer), tokenizer),
-            "The template is applied twice: the model reads a message about a message.",
+            _too_long(lambda n, limit, buffer: -max((n - limit + buffer) / buffer, 0)),
+            "Beyond the limit it goes on falling. The largest punishment is -1.",
         ),
         Mistake(
-            lambda question, tokenizer: (
-                f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
-            ),
-            "This is another Qwen's template, written by hand. Each model brings its own: ask its "
-            "tokenizer.",
+            _too_long(lambda n, limit, buffer: -min(max((n - limit + buffer) / limit, 0), 1)),
+            "Divided by the limit: at the limit it has to be -1, so divide by the buffer.",
+        ),
+        Mistake(
+            _too_long(lambda n, limit, buffer: min(max((n - limit + buffer) / buffer, 0), 1)),
+            "The sign: this pays for length.",
+        ),
+        Mistake(
+            _too_long(lambda n, limit, buffer: max((limit - buffer - n) / buffer, -1)),
+            "Short responses are paid for being short, and that is what the policy would learn. "
+            "Below the buffer it is 0.",
+        ),
+        Mistake(
+            _too_long(lambda n, limit, buffer: -min(max((n - limit) / buffer, 0), 1)),
+            "The buffer lies behind the limit here, where no response can be. It is the last "
+            "stretch *before* it.",
         ),
     ),
     hints=(
-        "A chat message is a dict with a `role` and a `content`; the user asks.",
-        "`tokenizer.apply_chat_template(messages, ...)` knows the model's own template.",
-        "`add_generation_prompt=True` opens the answer, `tokenize=False` returns text.",
+        "Up to `limit - buffer` tokens the punishment is 0, from `limit` on it is -1.",
+        "In between it falls in a straight line: (length - (limit - buffer)) / buffer, negative.",
+        "`-min(max(over / buffer, 0.0), 1.0)` for each response.",
     ),
-    module=(encode_prompts,),
 )
 
 
-def scored_log_probs(logits, tokens, temperature):
-    log_probs = torch.log_softmax(logits / temperature, dim=-1)
-    return log_probs.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+def sequence_ratio(log_probs, old_log_probs, mask):
+    log_ratio = ((log_probs - old_log_probs) * mask).sum(dim=1)
+    return torch.exp(log_ratio / mask.sum(dim=1))
 
 
-def _chosen(values, tokens):
-    return values.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-
-
-def _logit_cases():
-    logits = torch.tensor([[[2.0, 0.5, -1.0], [0.0, 3.0, 1.0]], [[1.0, 1.0, 0.0], [4.0, 0.0, 2.0]]])
-    tokens = torch.tensor([[0, 2], [1, 0]])
+def _response_cases():
+    old = torch.tensor([[-1.0, -2.0, -0.5, -0.5], [-0.3, -1.2, -2.0, -0.7]])
+    moved = torch.tensor([[0.3, -0.1, 0.4, 0.0], [-0.2, 0.7, 0.0, 0.0]])
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
+    padding = torch.tensor([[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.9, -3.0]])
     return [
-        {"logits": logits, "tokens": tokens, "temperature": 1.5},
-        {"logits": logits, "tokens": tokens, "temperature": 0.5},
-    ]
+        {"log_probs": old + moved, "old_log_probs": old, "mask": mask,
+         "why": "what stands on the padding is 0"},
+        {"log_probs": old + moved + padding, "old_log_probs": old, "mask": mask,
+         "why": "something stands on the padding"},
+    ]  # fmt: skip
+
+
+def _of_all_columns(log_probs, old_log_probs, mask):
+    return torch.exp(((log_probs - old_log_probs) * mask).mean(dim=1))
 
 
 exercise(
     number="7.2",
-    title="score as you have sampled",
-    solution=scored_log_probs,
-    cases=_logit_cases,
+    title="one ratio for a whole response",
+    solution=sequence_ratio,
+    cases=_response_cases,
     mistakes=(
         Mistake(
-            lambda logits, tokens, temperature: scored_log_probs(logits, tokens, 1.0),
-            "The temperature is not used, the bug itself: these are log-probs of a policy that "
-            "has not sampled the tokens.",
+            lambda log_probs, old_log_probs, mask: torch.exp(
+                ((log_probs - old_log_probs) * mask).sum(dim=1)
+            ),
+            "This is the ratio of the responses' probabilities, without the root: it grows or "
+            "shrinks with every token. GSPO divides the log-ratio by the response's length.",
         ),
         Mistake(
-            lambda logits, tokens, temperature: scored_log_probs(logits, tokens, 1.0) / temperature,
-            "The log-probs are divided, after the softmax. Their exp no longer sums to 1: divide "
-            "the logits.",
+            lambda log_probs, old_log_probs, mask: (
+                (torch.exp(log_probs - old_log_probs) * mask).sum(dim=1) / mask.sum(dim=1)
+            ),
+            "This is the arithmetic mean of the tokens' ratios. GSPO's is the geometric one: the "
+            "mean is taken of the *logs*, and exp comes last.",
         ),
         Mistake(
-            lambda logits, tokens, temperature: scored_log_probs(logits, tokens, 1 / temperature),
-            "The logits are multiplied by the temperature. A temperature above 1 has to make the "
-            "distribution flatter: divide.",
+            _of_all_columns,
+            "Divided by the width of the batch: short responses come out closer to 1 than they "
+            "are. Each is divided by its own length.",
         ),
         Mistake(
-            lambda logits, tokens, temperature: _chosen(logits / temperature, tokens),
-            "These are scaled logits. A log-prob is a logit minus the logsumexp of its row.",
+            lambda log_probs, old_log_probs, mask: torch.exp(
+                (log_probs - old_log_probs).mean(dim=1)
+            ),
+            "The mask is not in it: padding counts as response.",
+        ),
+        Mistake(
+            lambda log_probs, old_log_probs, mask: sequence_ratio(old_log_probs, log_probs, mask),
+            "The ratio is upside down: it is new over old, exp(new - old).",
+        ),
+        Mistake(
+            lambda log_probs, old_log_probs, mask: (
+                ((log_probs - old_log_probs) * mask).sum(dim=1) / mask.sum(dim=1)
+            ),
+            "The exp is missing: this is the mean log-ratio, 0 where nothing has moved.",
+        ),
+        Mistake(
+            lambda log_probs, old_log_probs, mask: torch.exp(
+                ((log_probs - old_log_probs) * mask).sum() / mask.sum()
+            ).repeat(len(mask)),
+            "One ratio for the whole batch. Each response has its own: sum along dim=1.",
         ),
     ),
     hints=(
-        "The sampler drew from softmax(logits / temperature). Score under the same distribution.",
-        "`torch.log_softmax(..., dim=-1)` gives the log-prob of each vocabulary entry.",
-        "`gather(-1, tokens.unsqueeze(-1)).squeeze(-1)` picks the sampled ones.",
+        "A response's log-prob is the sum of its tokens'. So is the log of its ratio.",
+        "The geometric mean of its tokens' ratios is exp of the mean of their logs.",
+        "`((log_probs - old_log_probs) * mask).sum(dim=1) / mask.sum(dim=1)`, and `torch.exp` of "
+        "that.",
     ),
-    module=(token_log_probs,),
+    module=(sequence_surrogate,),
 )
 
 
-def response_mask(tokens, end_id):
-    is_end = (tokens == end_id).long()
-    ends_before = is_end.cumsum(dim=1) - is_end
-    return (ends_before == 0).long()
+def cispo_loss(log_probs, old_log_probs, advantages, cap):
+    weight = torch.exp(log_probs - old_log_probs).clamp(max=cap)
+    return -weight.detach() * advantages * log_probs
 
 
-def _up_to_argmax(tokens, end_id):
-    first = (tokens == end_id).long().argmax(dim=1, keepdim=True)
-    return (torch.arange(tokens.shape[1]) <= first).long()
-
-
-def _end_cases():
-    tokens = torch.tensor([[5, 6, 9, 0, 0], [5, 6, 7, 8, 6], [9, 0, 0, 0, 0]])
+def _token_cases():
+    old = torch.full((2, 5), -1.0)
+    moved = torch.tensor([0.0, 0.1, 0.6, -0.6, 2.0]).expand(2, 5)
+    advantages = torch.tensor([[1.5], [-0.5]]).expand(2, 5).clone()
     return [
-        {"tokens": tokens, "end_id": 9},
-        {
-            "tokens": torch.tensor([[5, 9, 9, 9], [5, 6, 7, 9]]),
-            "end_id": 9,
-            "why": "padded with the end token itself",
-        },
+        {"log_probs": old + moved, "old_log_probs": old, "advantages": advantages, "cap": cap}
+        for cap in (1.28, 5.0)
     ]
+
+
+def _not_detached(log_probs, old_log_probs, advantages, cap):
+    return -torch.exp(log_probs - old_log_probs).clamp(max=cap) * advantages * log_probs
+
+
+def _clipped_ratio(log_probs, old_log_probs, advantages, cap):
+    return -torch.exp(log_probs - old_log_probs).clamp(max=cap) * advantages
+
+
+def _ppo(log_probs, old_log_probs, advantages, cap):
+    ratio = torch.exp(log_probs - old_log_probs)
+    return -torch.minimum(ratio * advantages, ratio.clamp(max=cap) * advantages)
 
 
 exercise(
     number="7.3",
-    title="a mask that teaches to stop",
-    solution=response_mask,
-    cases=_end_cases,
+    title="a weight without a gradient",
+    solution=cispo_loss,
+    cases=_token_cases,
+    gradient_of="log_probs",
     mistakes=(
         Mistake(
-            lambda tokens, end_id: ((tokens == end_id).cumsum(dim=1) == 0).long(),
-            "The end token itself is outside the mask, the bug itself: no response is ever "
-            "praised for stopping.",
+            _not_detached,
+            "The weight has a gradient of its own: it is a number that says how much this token's "
+            "log-prob counts. `.detach()` it.",
         ),
         Mistake(
-            lambda tokens, end_id: (tokens != end_id).long(),
-            "Every end token is outside the mask, and what is not an end token is inside: "
-            "padding too.",
+            _clipped_ratio,
+            "The log-prob is not in it: where the ratio is capped nothing is left that could have "
+            "a gradient, and the token is dropped. That is what CISPO mends.",
         ),
         Mistake(
-            lambda tokens, end_id: torch.ones_like(tokens),
-            "Padding is inside the mask. The response is over with its first end token.",
+            _ppo,
+            "This is PPO's surrogate: it has no gradient where the ratio has left the clip. CISPO "
+            "multiplies the capped, detached ratio by A and by the log-prob.",
         ),
         Mistake(
-            _up_to_argmax,
-            "A response that was cut off has no end token, and there `argmax` says 0: all but its "
-            "first token are lost.",
+            lambda log_probs, old_log_probs, advantages, cap: cispo_loss(
+                log_probs, old_log_probs, advantages, 1 + cap
+            ),
+            "The cap is the largest weight itself, and 1 is added to it here.",
+        ),
+        Mistake(
+            lambda log_probs, old_log_probs, advantages, cap: (
+                -cispo_loss(log_probs, old_log_probs, advantages, cap)
+            ),
+            "The sign: a loss is minimised, so praise has to make it fall with the log-prob.",
+        ),
+        Mistake(
+            lambda log_probs, old_log_probs, advantages, cap: (
+                -torch.exp(log_probs - old_log_probs).clamp(2 - cap, cap).detach()
+                * advantages
+                * log_probs
+            ),
+            "It is capped on both sides. A small ratio stays as small as it is: only too large a "
+            "weight does harm.",
+        ),
+        Mistake(
+            lambda log_probs, old_log_probs, advantages, cap: (
+                -torch.exp(log_probs - old_log_probs).detach() * advantages * log_probs
+            ),
+            "Nothing is capped: one token that has become much likelier can rule the batch.",
+        ),
+        Mistake(
+            lambda log_probs, old_log_probs, advantages, cap: (
+                -torch.exp(log_probs.detach() - old_log_probs).mul(advantages).clamp(max=cap)
+                * log_probs
+            ),
+            "The product is capped, advantage included. Cap the ratio, then multiply.",
         ),
     ),
     hints=(
-        "A token counts if no end token stands before it.",
-        "`(tokens == end_id).long().cumsum(dim=1)` counts the end tokens up to and including here.",
-        "Take off the token's own: what is left counts those before it, and has to be 0.",
+        "It is REINFORCE, -A log pi, with a weight in front that the gradient does not see.",
+        "The weight is the ratio, at most `cap`: `clamp(max=cap)`.",
+        "`-weight.detach() * advantages * log_probs`.",
     ),
-    module=(Rollout,),
+    module=(detached_surrogate,),
 )
 
 
-def hush_silent_groups(relative, rewards, group_size):
-    groups = rewards.view(-1, group_size)
-    silent = (groups == groups[:, :1]).all(dim=1)
-    return relative.masked_fill(silent.repeat_interleave(group_size), 0.0)
+def truncated_weight(old_log_probs, sampler_log_probs, cap):
+    return torch.exp(old_log_probs - sampler_log_probs).clamp(max=cap)
 
 
-def _hushed_where(condition):
-    """A wrong rule for silence: ``condition(groups)`` -> which groups."""
-
-    def answer(relative, rewards, group_size):
-        silent = condition(rewards.view(-1, group_size))
-        return relative.masked_fill(silent.repeat_interleave(group_size), 0.0)
-
-    return answer
-
-
-def _silent_cases():
-    """With a silent group's residue written down: what rounding leaves depends on the machine."""
-    rewards = torch.tensor([0.3, 0.3, 0.3, 1.0, 0.3, 0.3, 0.3, 0.3, 1.0, 1.0, 1.0, 1.0])
-    relative = torch.tensor([-0.5, -0.5, -0.5, 1.5] + [0.7071] * 4 + [-0.9] * 4)
-    nearly = torch.tensor([0.5, 0.5, 0.5, 0.501, 0.0, 0.0, 0.0, 0.0])
+def _engine_cases():
+    sampler = torch.tensor([[-1.0, -2.0, -0.5], [-3.0, -0.1, -6.0]])
+    apart = torch.tensor([[0.0, 0.02, -0.4], [-1.5, 0.3, 3.0]])
     return [
-        {"relative": relative, "rewards": rewards, "group_size": 4},
-        {
-            "relative": torch.tensor([-0.5, -0.5, -0.5, 1.5] + [0.0] * 4),
-            "rewards": nearly,
-            "group_size": 4,
-            "why": "nearly equal is not equal",
-        },
+        {"old_log_probs": sampler + apart, "sampler_log_probs": sampler, "cap": cap}
+        for cap in (2.0, 3.0)
     ]
+
+
+def _zeroed(old_log_probs, sampler_log_probs, cap):
+    weight = torch.exp(old_log_probs - sampler_log_probs)
+    return torch.where(weight > cap, 0.0, weight)
 
 
 exercise(
     number="7.4",
-    title="hush the silent groups",
-    solution=hush_silent_groups,
-    cases=_silent_cases,
+    title="a weight for another sampler",
+    solution=truncated_weight,
+    cases=_engine_cases,
     mistakes=(
         Mistake(
-            lambda relative, rewards, group_size: relative.clone(),
-            "Nothing is hushed, the bug itself: what rounding left of a silent group is a "
-            "full-sized advantage.",
-        ),
-        Mistake(
-            _hushed_where(lambda groups: (groups == 0).all(dim=1) | (groups == 1).all(dim=1)),
-            "Only groups that are all right or all wrong are hushed. Equal rewards are silent "
-            "whatever their value.",
-        ),
-        Mistake(
-            _hushed_where(lambda groups: groups.std(dim=1) < 0.01),
-            "Groups that are nearly equal are hushed too. They do say who was better; only equal "
-            "rewards say nothing.",
-        ),
-        Mistake(
-            lambda relative, rewards, group_size: relative.masked_fill(
-                (rewards.view(-1, group_size) == rewards.view(-1, group_size)[:, :1]).flatten(), 0.0
+            lambda old_log_probs, sampler_log_probs, cap: truncated_weight(
+                sampler_log_probs, old_log_probs, cap
             ),
-            "Single samples are hushed, those that equal the first of their group. A group is "
-            "silent if *all* of them do.",
-        ),
-    ),
-    hints=(
-        "`rewards.view(-1, group_size)` has a group in each row.",
-        "A row is silent if all its rewards equal its first one: compare with `groups[:, :1]`, "
-        "then `.all(dim=1)`.",
-        "`silent.repeat_interleave(group_size)` says it for each sample; `masked_fill` sets those "
-        "to 0.",
-    ),
-    module=(silent_groups,),
-)
-
-
-def compare_then_drop(rewards, truncated, group_size):
-    groups = rewards.view(-1, group_size)
-    relative = (groups - groups.mean(dim=1, keepdim=True)).flatten()
-    return relative[~truncated]
-
-
-def _drop_then_compare(rewards, truncated, group_size):
-    groups = rewards[~truncated].view(-1, group_size)
-    return (groups - groups.mean(dim=1, keepdim=True)).flatten()
-
-
-def _mean_of_the_kept(rewards, truncated, group_size):
-    groups = rewards.masked_fill(truncated, torch.nan).view(-1, group_size)
-    return (groups - groups.nanmean(dim=1, keepdim=True)).flatten()[~truncated]
-
-
-def _cut_off_cases():
-    rewards = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0])
-    truncated = torch.tensor([False, True, True, False, False, True, False, False])
-    few = torch.tensor([False, True, False, False, False, False, False, True])
-    return [
-        {"rewards": rewards, "truncated": truncated | few, "group_size": 2},
-        {
-            "rewards": torch.tensor([1.0, 0.0, 0.0, 1.0, 1.0, 0.0]),
-            "truncated": torch.tensor([False, True, False, False, False, True]),
-            "group_size": 2,
-        },
-    ]
-
-
-exercise(
-    number="7.5",
-    title="compare first, throw away after",
-    solution=compare_then_drop,
-    cases=_cut_off_cases,
-    mistakes=(
-        Mistake(
-            _drop_then_compare,
-            "Thrown away first, the bug itself: everything after the first cut-off response moves "
-            "up, into the group of another prompt.",
+            "Upside down. What was drawn too often, by the sampler's measure, has to count less: "
+            "old over sampler.",
         ),
         Mistake(
-            _mean_of_the_kept,
-            "The groups are right, but their mean leaves the cut-off responses out. They were "
-            "attempts at the same prompt, and failed.",
-        ),
-        Mistake(
-            lambda rewards, truncated, group_size: rewards[~truncated],
-            "Nothing is compared: these are the rewards of those that are left.",
-        ),
-    ),
-    hints=(
-        "As long as no row is missing, `view(-1, group_size)` has one prompt in each row.",
-        "Subtract the mean of each row, cut-off responses included, and flatten.",
-        "Only then throw away: `relative[~truncated]`.",
-    ),
-)
-
-
-def clipped_both_ways(log_probs, old_log_probs, advantages, clip_low, clip_high):
-    ratio = torch.exp(log_probs - old_log_probs)
-    clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
-    return -torch.minimum(ratio * advantages, clipped * advantages)
-
-
-def _maximum(log_probs, old_log_probs, advantages, clip_low, clip_high):
-    ratio = torch.exp(log_probs - old_log_probs)
-    clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
-    return -torch.maximum(ratio * advantages, clipped * advantages)
-
-
-def _inverted_below_zero(log_probs, old_log_probs, advantages, clip_low, clip_high):
-    inputs = (log_probs, old_log_probs, advantages, clip_low, clip_high)
-    return torch.where(advantages < 0, _maximum(*inputs), clipped_both_ways(*inputs))
-
-
-def _clip_cases():
-    old = torch.full((2, 5), -1.0)
-    moved = torch.tensor([0.0, 0.1, 0.6, -0.6, 0.22]).expand(2, 5)
-    advantages = torch.tensor([[1.0], [-1.0]]).expand(2, 5).clone()
-    limits = {"clip_low": 0.2, "clip_high": 0.28}
-    return [
-        {"log_probs": old + moved, "old_log_probs": old, "advantages": advantages, **limits},
-    ]
-
-
-exercise(
-    number="7.6",
-    title="the clip, right way round, with two limits",
-    solution=clipped_both_ways,
-    cases=_clip_cases,
-    gradient_of="log_probs",
-    mistakes=(
-        Mistake(
-            _inverted_below_zero,
-            "For negative advantages it takes the maximum, the bug itself: a token that has become "
-            "unlikely enough is pushed on, and one that became likelier is not brought back.",
-        ),
-        Mistake(
-            _maximum,
-            "It takes the maximum for both signs: what moved too far is pushed on.",
-        ),
-        Mistake(
-            lambda log_probs, old_log_probs, advantages, clip_low, clip_high: clipped_both_ways(
-                log_probs, old_log_probs, advantages, clip_low, clip_low
+            lambda old_log_probs, sampler_log_probs, cap: torch.exp(
+                old_log_probs - sampler_log_probs
             ),
-            "The lower limit stands on both sides. The upper one is `1 + clip_high`.",
+            "Nothing is truncated: one token that the sampler held for nearly impossible rules the "
+            "batch.",
         ),
         Mistake(
-            lambda log_probs, old_log_probs, advantages, clip_low, clip_high: clipped_both_ways(
-                log_probs, old_log_probs, advantages, clip_high, clip_low
+            _zeroed,
+            "What is above the cap is dropped here. That is masking, another cure; truncation "
+            "keeps the token, with the cap as its weight.",
+        ),
+        Mistake(
+            lambda old_log_probs, sampler_log_probs, cap: torch.exp(
+                old_log_probs - sampler_log_probs
+            ).clamp(1 / cap, cap),
+            "It is cut off at both ends. Small weights do no harm: only the upper end is.",
+        ),
+        Mistake(
+            lambda old_log_probs, sampler_log_probs, cap: (old_log_probs - sampler_log_probs).clamp(
+                max=cap
             ),
-            "The two limits are exchanged.",
+            "The exp is missing: a difference of log-probs is the log of the weight.",
         ),
         Mistake(
-            lambda log_probs, old_log_probs, advantages, clip_low, clip_high: (
-                -torch.exp(log_probs - old_log_probs) * advantages
+            lambda old_log_probs, sampler_log_probs, cap: torch.exp(
+                (old_log_probs - sampler_log_probs).clamp(max=cap)
             ),
-            "Nothing is clipped.",
+            "The cap is applied to the log. It limits the weight: exp first.",
         ),
     ),
     hints=(
-        "It is exercise 3.2, with one limit below and another above.",
-        "`ratio.clamp(1 - clip_low, 1 + clip_high)`, and both ratios times the advantages.",
-        "The smaller of the two products, whatever the advantage's sign; the loss is minus it.",
+        "Importance sampling: what was drawn from q and is meant for p counts p over q.",
+        "Here q is the sampler and p the old policy, both given as log-probs.",
+        "`torch.exp(old_log_probs - sampler_log_probs)`, and `clamp(max=cap)`.",
     ),
-    module=(clipped_surrogate,),
-)
-
-
-def leash(log_probs, ref_log_probs):
-    difference = ref_log_probs - log_probs
-    return torch.exp(difference) - 1 - difference
-
-
-exercise(
-    number="7.7",
-    title="a penalty that pulls",
-    solution=leash,
-    cases=lambda: [
-        {
-            "log_probs": torch.tensor([[-1.0, -2.0, -0.5]]),
-            "ref_log_probs": torch.tensor([[-1.5, -1.0, -0.5]]),
-        }
-    ],
-    gradient_of="log_probs",
-    mistakes=(
-        Mistake(
-            lambda log_probs, ref_log_probs: kl_penalty(log_probs, ref_log_probs, "k1"),
-            "This is k1, the bug itself: its value is right on average, but its gradient is that "
-            "of log pi. The reference is not even in it.",
-        ),
-        Mistake(
-            lambda log_probs, ref_log_probs: kl_penalty(log_probs, ref_log_probs, "k2"),
-            "This is k2. It pulls as well, on average along the gradient of KL(pi || ref); asked "
-            "for is k3.",
-        ),
-        Mistake(
-            lambda log_probs, ref_log_probs: kl_penalty(-log_probs, -ref_log_probs, "k3"),
-            "The difference is reversed: d is log ref minus log pi, because the samples come "
-            "from pi.",
-        ),
-        Mistake(
-            lambda log_probs, ref_log_probs: -kl_penalty(log_probs, ref_log_probs, "k3"),
-            "The sign is reversed: this rewards the policy for running away.",
-        ),
-    ),
-    hints=(
-        "Start from d, the log-prob of the reference minus that of the policy.",
-        "k3 is exp(d) - 1 - d: 0 where the two agree, and above 0 on either side.",
-        "Let the gradient through: no `detach`.",
-    ),
-    module=(kl_penalty,),
-)
-
-
-def value_head(hidden_size):
-    head = torch.nn.Linear(hidden_size, 1)
-    torch.nn.init.zeros_(head.weight)
-    torch.nn.init.zeros_(head.bias)
-    return head
-
-
-NOT_A_HEAD = "It has to return a `torch.nn.Linear` from `hidden_size` numbers to one."
-RANDOM_WEIGHT = (
-    "Its weight is not 0, the bug itself: before it has seen a reward the critic has opinions, "
-    "and the policy is trained on them."
-)
-RANDOM_BIAS = "The weight is 0, the bias is not: every state starts with the same wrong value."
-FROZEN_HEAD = "It starts at 0 and stays there: its parameters have no gradient."
-
-
-def _judge_head(head, hidden_size):
-    if not isinstance(head, torch.nn.Linear) or head.weight.shape != (1, hidden_size):
-        return NOT_A_HEAD
-    if head.weight.abs().max() > 0:
-        return RANDOM_WEIGHT
-    if head.bias is not None and head.bias.abs().max() > 0:
-        return RANDOM_BIAS
-    return None if all(p.requires_grad for p in head.parameters()) else FROZEN_HEAD
-
-
-def _random_weight(hidden_size):
-    head = value_head(hidden_size)
-    torch.nn.init.normal_(head.weight)
-    return head
-
-
-def _random_bias(hidden_size):
-    head = value_head(hidden_size)
-    torch.nn.init.ones_(head.bias)
-    return head
-
-
-exercise(
-    number="7.8",
-    title="a critic that begins without opinions",
-    solution=value_head,
-    cases=lambda: [{"hidden_size": 8}, {"hidden_size": 3}],
-    judge=_judge_head,
-    mistakes=(
-        Mistake(_random_weight, RANDOM_WEIGHT),
-        Mistake(_random_bias, RANDOM_BIAS),
-        Mistake(lambda hidden_size: value_head(hidden_size).requires_grad_(False), FROZEN_HEAD),
-        Mistake(lambda hidden_size: torch.zeros(1, hidden_size), NOT_A_HEAD),
-    ),
-    hints=(
-        "`torch.nn.Linear(hidden_size, 1)` starts with small random numbers.",
-        "`torch.nn.init.zeros_` sets a parameter to 0 in place.",
-        "There are two: `weight` and `bias`.",
-    ),
-    module=(Critic,),
 )

@@ -5,7 +5,7 @@ import math
 import numpy
 import torch
 
-from ...experiments.statistics import bootstrap, difference, reached
+from ...experiments.statistics import contrast, difference, reached
 from ...experiments.verdicts import better
 from ..checker import Mistake, exercise
 
@@ -112,10 +112,10 @@ exercise(
 )  # fmt: skip
 
 
-def paired_interval(first, second, t):
-    differences = first.mean(dim=1) - second.mean(dim=1)
-    mean = differences.mean()
-    error = differences.std() / len(differences) ** 0.5
+def interval_of_difference(first, second, t):
+    a, b = first.mean(dim=1), second.mean(dim=1)
+    mean = a.mean() - b.mean()
+    error = (a.var() / len(a) + b.var() / len(b)) ** 0.5
     return [mean.item(), (mean - t * error).item(), (mean + t * error).item()]
 
 
@@ -123,82 +123,103 @@ def _interval(mean, error, t):
     return [mean.item(), (mean - t * error).item(), (mean + t * error).item()]
 
 
-def _of(values, t, ddof=1, root=True):
-    error = values.std(correction=ddof) / (len(values) ** 0.5 if root else 1)
-    return _interval(values.mean(), error, t)
+def _of(a, b, t, ddof=1, root=True, total=lambda x, y: (x**2 + y**2) ** 0.5):
+    errors = [v.std(correction=ddof) / (len(v) ** 0.5 if root else 1) for v in (a, b)]
+    return _interval(a.mean() - b.mean(), total(*errors), t)
 
 
-def _runs(first, second):
-    return first.mean(dim=1) - second.mean(dim=1)
+def _in_pairs(first, second, t):
+    pairs = min(len(first), len(second))
+    apart = first[:pairs].mean(dim=1) - second[:pairs].mean(dim=1)
+    return _interval(apart.mean(), apart.std() / pairs**0.5, t)
 
 
-def _unpaired(first, second, t):
+def _pooled(first, second, t):
     a, b = first.mean(dim=1), second.mean(dim=1)
-    return _interval(a.mean() - b.mean(), ((a.var() + b.var()) / len(a)) ** 0.5, t)
+    both = torch.cat([a - a.mean(), b - b.mean()])
+    spread = (both**2).sum() / (len(both) - 2)
+    return _interval(a.mean() - b.mean(), (spread / len(a) + spread / len(b)) ** 0.5, t)
 
 
 def _interval_cases():
     first = torch.tensor([[0.30, 0.55, 0.80], [0.20, 0.45, 0.70], [0.35, 0.60, 0.91]])
     second = torch.tensor([[0.30, 0.50, 0.76], [0.20, 0.41, 0.65], [0.35, 0.52, 0.90]])
     more = torch.tensor([[0.9, 0.5], [0.4, 0.8], [0.7, 0.1], [0.2, 0.6], [0.5, 0.6]])
+    few = torch.tensor([[0.30, 0.45], [0.35, 0.42], [0.33, 0.41]])
     return [
-        {"first": first, "second": second, "t": 4.303},
-        {"first": more, "second": more.flip(0), "t": 2.776, "why": "five seeds"},
+        {"first": first, "second": second, "t": 2.78},
+        {"first": more, "second": few, "t": 2.6, "why": "five seeds and three"},
     ]
+
+
+def _ends(answer):
+    """An answer from one number a run."""
+    return lambda first, second, t: answer(first.mean(dim=1), second.mean(dim=1), t)
 
 
 exercise(
     number="6.2",
     title="an interval over seeds",
-    solution=paired_interval,
+    solution=interval_of_difference,
     cases=_interval_cases,
     mistakes=(
         Mistake(
-            lambda first, second, t: _of((first - second).flatten(), t),
+            lambda first, second, t: _of(first.flatten(), second.flatten(), t),
             "Every evaluation counts as if it were a run of its own. Those of one run are no "
             "independent trials: one number a run, then the interval over the runs.",
         ),
         Mistake(
-            _unpaired,
-            "The spreads of the two groups are added. But a seed gives both the same problems in "
-            "the same order: take the difference seed by seed, and then its spread.",
+            _in_pairs,
+            "The difference is taken seed by seed. Nothing pairs these runs, and there may be more "
+            "of one than of the other: each mean has a standard error of its own, and their "
+            "squares add up.",
         ),
         Mistake(
-            lambda first, second, t: _of(_runs(first, second), t, ddof=0),
+            _ends(lambda a, b, t: _of(a, b, t, ddof=0)),
             "The standard deviation divides by n here (ddof 0). The mean was taken from the same "
             "few values: divide by n - 1, torch's default.",
         ),
         Mistake(
-            lambda first, second, t: _of(_runs(first, second), t, root=False),
+            _ends(lambda a, b, t: _of(a, b, t, root=False)),
             "This is the spread of single seeds. That of their mean is smaller: divide by the "
             "square root of their number.",
         ),
         Mistake(
-            lambda first, second, t: _of(_runs(first, second), 1.96),
+            _ends(lambda a, b, t: _of(a, b, t, total=lambda x, y: x + y)),
+            "The standard errors are added. Luck of independent runs partly cancels: the squares "
+            "add up, and the root of their sum is the error of the difference.",
+        ),
+        Mistake(
+            _pooled,
+            "This takes one common spread for both. One setting may well be shakier than the "
+            "other: each mean has its own standard error.",
+        ),
+        Mistake(
+            _ends(lambda a, b, t: _of(a, b, 1.96)),
             "1.96 is for a known spread. Yours is estimated from a few seeds, so `t` is larger.",
         ),
         Mistake(
-            lambda first, second, t: _of(_runs(second, first), t),
+            _ends(lambda a, b, t: _of(b, a, t)),
             "The sign is reversed: first minus second.",
         ),
         Mistake(
-            lambda first, second, t: _of(first[:, -1] - second[:, -1], t),
+            lambda first, second, t: _of(first[:, -1], second[:, -1], t),
             "Only the last evaluation is used. A run's figure is the mean of all of its "
             "evaluations here.",
         ),
         Mistake(
-            lambda first, second, t: [_runs(first, second).mean().item(),
-                                      *_of(_runs(first, second), t)[:0:-1]],
+            _ends(lambda a, b, t: [(a.mean() - b.mean()).item(), *_of(a, b, t)[:0:-1]]),
             "Lower and upper end are exchanged.",
         ),
     ),
     hints=(
-        "One number a run: `mean(dim=1)`. Then one difference a seed.",
-        "The standard error is the differences' standard deviation (ddof 1) divided by the square "
-        "root of their number.",
-        "Return the mean, the mean minus t standard errors, the mean plus t standard errors.",
+        "One number a run: `mean(dim=1)`. Then the mean and the spread of each setting's runs.",
+        "The squared standard error of a mean is the variance (with n - 1) divided by n. Of a "
+        "difference of two independent means: the sum of both.",
+        "Return the difference of the means, that minus t standard errors, that plus t standard "
+        "errors.",
     ),
-    module=(difference, bootstrap),
+    module=(difference, contrast),
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Exercises of notebook 08: preference loss, where to read a score, biases and what is left."""
+"""Exercises of notebook 09: preference loss, where to read a score, biases and what is left."""
 
 import torch
 from torch.nn.functional import logsigmoid
@@ -13,7 +13,7 @@ def preference_loss(chosen, rejected):
 
 
 exercise(
-    number="8.1",
+    number="9.1",
     title="the Bradley-Terry loss",
     solution=preference_loss,
     cases=lambda: [
@@ -68,7 +68,7 @@ def end_scores(per_token, mask):
 
 
 exercise(
-    number="8.2",
+    number="9.2",
     title="the score at the end token",
     solution=end_scores,
     cases=lambda: [
@@ -120,7 +120,7 @@ def survives(bias, std):
 BIASES = ("offset", "scale", "length bonus", "flipped reward")
 
 exercise(
-    number="8.3",
+    number="9.3",
     title="which bias survives the group",
     solution=survives,
     cases=lambda: [{"bias": bias, "std": std} for std in (True, False) for bias in BIASES],
@@ -183,7 +183,7 @@ def _through_zero(rewards, lengths):
 
 
 exercise(
-    number="8.4",
+    number="9.4",
     title="take the length out of the rewards",
     solution=without_length,
     cases=lambda: [
