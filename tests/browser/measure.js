@@ -32,6 +32,7 @@
   while (walker.nextNode()) {
     const node = walker.currentNode, parent = node.parentElement, said = node.data.trim();
     if (!said || !shown(parent) || parent.closest("style, script, option")) continue;
+    if (parent.matches("details:not([open])")) continue;
     const name = JSON.stringify(said.slice(0, 40)), size = parseFloat(getComputedStyle(parent).fontSize);
     if (size < 11) found.push(`${name} is ${size} px high`);
     const idle = parent.closest(":disabled, [disabled], :has(> :disabled), .widget-slider:has([disabled])");
