@@ -117,5 +117,5 @@ $(VENV_PYTHON):
 	@touch $@
 
 .venv/installed-test: .venv/installed
-	$(PIP_INSTALL) -e '.[test,site]'
+	$(PIP_INSTALL) -e '.[test]'
 	@touch $@

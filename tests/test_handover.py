@@ -572,7 +572,10 @@ def test_two_processes_train_and_what_they_save_can_be_loaded(tmp_path):
                           text=True, encoding="utf-8", timeout=900)  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     # Each of two processes was asked for its half of both steps' 16 responses.
-    seen = {path.name: path.read_text().split("\n")[:-1] for path in (tmp_path / "seen").iterdir()}
+    seen = {
+        path.name: path.read_text(encoding="utf-8").split("\n")[:-1]
+        for path in (tmp_path / "seen").iterdir()
+    }
     assert seen == {"0": ["8 2", "8 2"], "1": ["8 2", "8 2"]}
     state = json.loads((folder / "out/checkpoint-2/trainer_state.json").read_text(encoding="utf-8"))
     assert state["global_step"] == 2

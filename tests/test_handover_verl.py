@@ -70,7 +70,12 @@ def command(folder: Path) -> dict[str, str]:
     program.chmod(0o755)
     environment = os.environ | {"PATH": f"{bin_}:{os.environ['PATH']}"}
     done = subprocess.run(
-        [folder / "run.sh", "4"], env=environment, capture_output=True, text=True, check=True
+        [folder / "run.sh", "4"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        encoding="utf-8",
     )
     first, module, *words = done.stdout.splitlines()
     assert (first, module) == ("-m", "verl.trainer.main_ppo")
@@ -166,7 +171,9 @@ def test_what_has_no_counterpart_is_refused_by_name(base, name, options, tmp_pat
 
 def test_the_data_have_verls_columns(folder):
     task = TASKS["chain-sums"]
-    seed = json.loads((folder / "handover.json").read_text())["settings"]["seed"]["here"]
+    seed = json.loads((folder / "handover.json").read_text(encoding="utf-8"))["settings"]["seed"][
+        "here"
+    ]
     expected = {"train": task.dataset(64, seed), "test": task.dataset(500, 0, True)}
     for split, records in expected.items():
         path = str(folder / "data" / f"{split}.parquet")
@@ -194,7 +201,9 @@ def load_reward(folder: Path, monkeypatch):
 @pytest.mark.parametrize("task", TASKS)
 def test_compute_score_pays_what_the_course_pays(task, tmp_path, monkeypatch, tiny):
     folder = hand_over(tmp_path / "x", *GRPO, "--task", task)
-    assert "grpo_mini" not in re.sub(r"(?m)^\s*#.*$", "", (folder / "reward.py").read_text())
+    assert "grpo_mini" not in re.sub(
+        r"(?m)^\s*#.*$", "", (folder / "reward.py").read_text(encoding="utf-8")
+    )
     module = load_reward(folder, monkeypatch)
     rows = datasets.load_dataset("parquet", data_files=str(folder / "data" / "train.parquet"))
     rows = rows["train"].to_list()[:16]
@@ -233,7 +242,9 @@ def test_several_rewards_are_weighed_and_awaited(tmp_path, monkeypatch):
     mine, data = tmp_path / "mine.py", tmp_path / "mine.jsonl"
     mine.write_text(OWN, encoding="utf-8")
     record = {"prompt": [{"role": "user", "content": "7?"}], "bonus": 3}
-    data.write_text(json.dumps(record) + "\n" + json.dumps(record | {"bonus": 4}) + "\n")
+    data.write_text(
+        json.dumps(record) + "\n" + json.dumps(record | {"bonus": 4}) + "\n", encoding="utf-8"
+    )
     options = ["--reward", str(mine), "--data", str(data), "--reward-weights", "2", "0.5"]
     folder = hand_over(tmp_path / "x", *GRPO, *options, "--prompts-per-step", "2")
     module = load_reward(folder, monkeypatch)

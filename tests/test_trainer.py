@@ -230,7 +230,7 @@ def test_plain_text_prompts_work(small_trainer):
         (PPOConfig, {"temperature": 0.0}, "temperature must be above 0"),
         (PPOConfig, {"lam": 1.5}, "lam must be at most 1, got 1.5"),
         (PPOConfig, {"prompts_per_step": 0}, "prompts_per_step must be at least 1"),
-        (GRPOConfig, {"train_problems": 8}, "train_problems=8 is less than"),
+        (GRPOConfig, {"train_problems": 8}, "train_problems must be at least"),
     ],
 )
 def test_a_bad_configuration_is_refused_before_any_compute(config, options, message):

@@ -40,5 +40,7 @@ if __name__ == "__main__":
     source = source.replace("{ROLLOUT}", "actor_rollout_ref.rollout")
     every = defaults_in(Path(sys.argv[1]))
     used = sorted(key for key in set(re.findall(r'"\+?([\w.]+)"', source)) if key in every)
-    KEPT.write_text(json.dumps({key: every[key] for key in used}, indent=1) + "\n")
+    KEPT.write_text(
+        json.dumps({key: every[key] for key in used}, indent=1) + "\n", encoding="utf-8"
+    )
     print(f"{len(used)} keys in {KEPT}")

@@ -59,7 +59,7 @@ exercise(
             "The sign: this pays for length.",
         ),
         Mistake(
-            _too_long(lambda n, limit, buffer: min((limit - buffer - n) / buffer, 1)),
+            _too_long(lambda n, limit, buffer: max((limit - buffer - n) / buffer, -1)),
             "Short responses are paid for being short, and that is what the policy would learn. "
             "Below the buffer it is 0.",
         ),
