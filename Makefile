@@ -20,7 +20,7 @@ help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
 	@echo
 	@echo 'Options go into ARGS:    make test ARGS="-k tasks -x"   make lab ARGS="--no-browser"'
-	@echo 'A minute of tests:       make test ARGS="-m quick"'
+	@echo 'The quick tests:         make test ARGS="-m quick"'
 	@echo 'Another Python:          make lab PYTHON=/path/to/python3.12'
 	@echo 'Linux without a GPU:     make lab PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu'
 	@echo '                         leaves out the CUDA libraries, some 2 GB.'

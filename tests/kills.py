@@ -26,6 +26,8 @@ from grpo_mini.support.checkpoints import checkpoints
 QUICK = ["--prompts-per-step", "4", "--max-new-tokens", "12", "--train-problems", "32",
          "--device", "cpu", "--steps", "6", "--save-every", "1"]  # fmt: skip
 
+FIRST = "before the first checkpoint"
+
 
 def started(words: list[str]) -> int:
     """A child that runs the command, without a word; its process id."""
@@ -69,26 +71,23 @@ def kill(algorithm: str, number: int, seed: int = 0) -> dict:
     """Kill ``number`` trainings, go on with each, and compare; where the kills struck."""
     rng = random.Random(f"{algorithm}/{seed}")
     words = ["train", "--algorithm", algorithm, *QUICK]
-    struck = {"before the first checkpoint": 0, "between": 0, "after the end": 0}
+    struck = {FIRST: 0, "between": 0, "after the end": 0}
     with tempfile.TemporaryDirectory() as place:
-        whole = Path(place) / "whole"
+        undisturbed = Path(place) / "undisturbed"
         start = time.perf_counter()
-        assert ended(started([*words, "--folder", str(whole)])) == 0
+        assert ended(started([*words, "--folder", str(undisturbed)])) == 0
         takes = time.perf_counter() - start
-        wanted = content(whole)
+        wanted = content(undisturbed)
         for i in range(number):
             folder = Path(place) / str(i)
             child = started([*words, "--folder", str(folder)])
             time.sleep(rng.uniform(0, takes))
             os.kill(child, signal.SIGKILL)
             code = ended(child)
-            found = checkpoints(folder) if folder.exists() else []
-            drafts = list(folder.glob(".*-step-*")) if folder.exists() else []
-            moment = "after the end" if code == 0 else "between" if found or drafts else None
-            struck[moment or "before the first checkpoint"] += 1
-            if moment is None:  # nothing to go on from: begin again
-                folder = Path(place) / f"{i}-again"
-            again = ["--resume"] if moment else []
+            whole = [*checkpoints(folder), *folder.glob(".draft-step-*/manifest.sha256")]
+            moment = "after the end" if code == 0 else "between" if whole else FIRST
+            struck[moment] += 1
+            again = ["--resume"] if whole else []  # from nothing: begin again, in the same folder
             code = ended(started([*words, "--folder", str(folder), *again]))
             assert code == 0, f"kill {i} ({moment}): going on ended with {code}"
             for name, value in content(folder).items():

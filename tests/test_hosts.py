@@ -44,17 +44,15 @@ def test_a_workflow_runs_what_is_there(path):
 
 
 def test_the_pages_are_taken_from_where_make_site_puts_them():
-    steps = yaml.safe_load(
-        (ROOT / ".github/workflows/pages.yml").read_text("utf-8", encoding="utf-8")
-    )["jobs"]["build"]["steps"]
+    steps = yaml.safe_load((ROOT / ".github/workflows/pages.yml").read_text(encoding="utf-8"))[
+        "jobs"
+    ]["build"]["steps"]
     (folder,) = (step["with"]["path"] for step in steps if "upload-pages" in step.get("uses", ""))
     assert re.search(rf"-m sphinx .* {folder}\b", MAKEFILE)
 
 
 def test_every_week_the_newest_allowed_versions_are_tested():
-    workflow = yaml.safe_load(
-        (ROOT / ".github/workflows/test.yml").read_text("utf-8", encoding="utf-8")
-    )
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))
     assert [entry["cron"].split()[4] for entry in workflow[True]["schedule"]] == ["1"]
     weekly = workflow["jobs"]["weekly"]
     assert "schedule" in weekly["if"]
@@ -75,7 +73,7 @@ def test_a_form_is_one_that_a_host_takes(path):
 
 def test_the_container_has_a_python_of_ours_and_installs_for_the_editor():
     container = json.loads(
-        (ROOT / ".devcontainer" / "devcontainer.json").read_text("utf-8", encoding="utf-8")
+        (ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8")
     )
     assert supported(container["image"].partition(":")[2])
     assert runs(container["onCreateCommand"])

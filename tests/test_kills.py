@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from grpo_mini.support.checkpoints import checkpoints, verified_checkpoint
+from grpo_mini.support.checkpoints import CheckpointError, checkpoints, verified_checkpoint
 from grpo_mini.trainer import Trainer
 from tests.kills import own_states
 
@@ -77,6 +77,33 @@ def test_a_kill_at_every_file_operation_of_a_save(small_trainer, algorithm, tmp_
         operation += 1
     assert operation > 20, "so few operations: were they seen?"
     assert about["step"] == trainer.step
+
+
+def test_a_kill_at_every_file_operation_of_the_first_save(small_trainer, tmp_path):
+    """Until the checkpoint is whole there is none, the error says so, and a run can begin there."""
+    torch.set_num_threads(1)
+    trainer = small_trainer("grpo")
+    trainer.train(1)
+    trainer.save(tmp_path / "undisturbed")
+    expected = content_of(tmp_path / "undisturbed")
+    operation, killed, none = 0, True, 0
+    while killed:
+        folder = tmp_path / str(operation)
+        killed = save_and_die(trainer, folder, operation)
+        try:
+            verified_checkpoint(folder)
+        except CheckpointError as error:
+            assert none == operation, "there was a checkpoint, and a later kill left none"
+            none += 1
+            assert "there is no checkpoint" in str(error) and "begin" in str(error)
+            if operation % 8 == 0:
+                trainer.save(folder)
+                assert content_of(folder) == expected
+        else:
+            assert content_of(folder) == expected
+        shutil.rmtree(folder, ignore_errors=True)
+        operation += 1
+    assert 10 < none < operation, "no kill struck before the checkpoint, or all did"
 
 
 def content_of(folder: Path) -> dict[str, bytes]:

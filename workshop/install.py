@@ -84,7 +84,9 @@ def install(folder: Path, test: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?", default=Path.home() / "grpo_mini")
-    parser.add_argument("--test", action="store_true", help="also run the quick tests (1 minute)")
+    parser.add_argument(
+        "--test", action="store_true", help="also run the quick tests (two minutes)"
+    )
     options = parser.parse_args()
     check_python()
     copy_course(options.folder.absolute())

@@ -196,7 +196,10 @@ def verified_checkpoint(folder: Path) -> tuple[Path, dict]:
                     recover(folder)
         found = checkpoints(folder)
         if not found:
-            raise CheckpointError(f"there is no checkpoint in {folder.resolve()}")
+            raise CheckpointError(
+                f"there is no checkpoint in {folder.resolve()}; a training that ended before its "
+                f"first has to begin again"
+            )
         newest, *earlier = found
     advice = f"; the one before it is {earlier[0]}: load that" if earlier else ""
     try:

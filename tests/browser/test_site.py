@@ -118,7 +118,7 @@ def test_a_notebook_is_all_there(page, path):
 
     widgets = [
         o.data for c in cells(path, "code") for o in c.outputs
-        if "run this cell" in o.get("data", {}).get("text/html", "").lower()
+        if "run this cell" in plain(o.get("data", {}).get("text/html", "")).lower()
     ]  # fmt: skip
     boxes = page.locator(".text_html", has_text="run this cell")
     assert boxes.count() == len(widgets)

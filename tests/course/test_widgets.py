@@ -7,14 +7,12 @@ import ipywidgets
 import pytest
 import torch
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 
 from grpo_mini import load_policy
 from grpo_mini.advantages import compute_relative_rewards, gae, leave_one_out, standardize
 from grpo_mini.course import ExactPolicy, GradientCloud, SamplingTree, predictions, widgets
 from grpo_mini.course.widgets import moving, page
 from grpo_mini.course.widgets.base import Lab, slider
-from grpo_mini.course.widgets.pen import Pen
 from grpo_mini.experiments.look import REFERENCE
 from grpo_mini.losses import clipped_surrogate, entropy, kl_penalty, token_weights
 from grpo_mini.models import TINY_QWEN
@@ -527,8 +525,3 @@ def test_a_picture_holds_what_was_drawn_last_and_nothing_more(kind):
         lab.preset(name)
     lab.reset()
     assert shown(lab) == before
-
-
-def test_a_pen_wants_a_point_a_dot():
-    with pytest.raises(ValueError, match="100 dots an inch: make it with dpi=72"):
-        Pen(Figure()).svg()

@@ -9,11 +9,10 @@ import traitlets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ...experiments.look import LARGE_TEXT, LOOK, PIXELS, STYLE, picture_html
+from ...experiments.look import LARGE_TEXT, LOOK, PIXELS, STYLE, picture_html, svg
 from .looks import emptied
 from .names import WORDS, named
 from .page import Shown, plain
-from .pen import Pen
 
 WIDTH, HEIGHT = 8.6, 3.4  # of a picture, in inches
 LABEL = {"description_width": "150px"}
@@ -85,10 +84,8 @@ class Lab(Shown):
             name: control.tooltip or control.description for name, control in self.controls.items()
         }
         self.picture = self.make_picture()
-        # One figure, canvas and pen for all pictures: they remember how wide text is.
-        self.figure = Figure(figsize=(WIDTH, self.height), dpi=72)
-        FigureCanvasAgg(self.figure)
-        self.pen = Pen(self.figure)
+        self.figure = Figure(figsize=(WIDTH, self.height))
+        FigureCanvasAgg(self.figure)  # one canvas for all pictures: it remembers how wide text is
         self.words = ipywidgets.HTML()
         buttons = [ipywidgets.Button(description="Reset", tooltip="back to the start")]
         buttons[0].on_click(lambda _: self.reset())
@@ -209,8 +206,7 @@ class Lab(Shown):
     def render(self) -> bytes:
         """The picture as SVG."""
         with matplotlib.rc_context(LOOK):
-            self.drawn()
-            return self.pen.svg()
+            return svg(self.drawn())
 
     def static_picture(self, words: str) -> str:
         """The picture for a page without a kernel, where a code host may show no SVG."""

@@ -24,8 +24,8 @@ ONE_OF_TWO = (
 
 
 def plain(page: str) -> str:
-    """HTML as it is read: without marks, and with < for &lt;."""
-    return html.unescape(re.sub(r"<[^>]+>", "", page))
+    """HTML as it is read: without style sheets and marks, and with < for &lt;."""
+    return html.unescape(re.sub(r"<style>.*?</style>|<[^>]+>", "", page, flags=re.S))
 
 
 class Shown:
