@@ -3,9 +3,10 @@
 import torch
 
 from ...advantages import gae
-from ..figures import strip
+from ...experiments.look import TICK
+from ..figures import cells
 from .base import Lab, slider
-from .looks import axes_of
+from .looks import axes_of, names_below, names_beside
 
 TOKENS = 8
 TRUE_VALUES = (0.3, 0.3, 0.3, 0.7, 0.7, 0.7, 0.9, 0.9)
@@ -55,13 +56,16 @@ class GAEExplorer(Lab):
     @staticmethod
     def draw(figure, numbers):
         (axes,) = axes_of(figure, left=0.15, bottom=0.1)
+        axes.spines[:].set_visible(False)
         rows = {
             "V": numbers["values"],
             "A, PPO (GAE)": numbers["advantages"],
             "A, GRPO": numbers["flat"],
         }
-        columns = [f"token {t + 1}" for t in range(TOKENS)]
-        strip(axes, rows, columns, "values and advantages, token by token")
+        cells(axes, list(rows.values()))
+        names_below(axes, [f"token {t + 1}" for t in range(TOKENS)], size=TICK)
+        names_beside(axes, list(rows))
+        axes.set_title("values and advantages, token by token")
 
     @staticmethod
     def sentence(numbers):
