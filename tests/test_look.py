@@ -1,12 +1,14 @@
 """One visual language: nothing that is drawn has a colour or a size of its own."""
 
 import ast
+import io
 import json
 import re
 from pathlib import Path
 
 import pytest
 from matplotlib.colors import to_hex, to_rgb
+from PIL import Image
 
 from grpo_mini.course import figures
 from grpo_mini.experiments import look
@@ -149,3 +151,16 @@ def test_ink_is_read_on_every_cell_of_a_heat_strip_in_both_themes():
         assert contrast(turned(look.INK), turned(cell)) >= 4.5, cell
     for colour in (look.INK, look.RULE, look.QUIET):
         assert contrast(turned(colour), turned("#FFFFFF")) >= 4.5, colour
+
+
+def test_paper_grid_and_series_keep_their_colours_in_a_stored_picture():
+    """48 colours are few: a grid that takes the tint of a line beside it is a faint pink one."""
+    figure, (axes,) = figures.panels()
+    series = {"right": [i / 30 for i in range(30)], "wrong": [0.3] * 30}
+    figures.lines(axes, range(30), series, "a title", "step", "share")
+    picture = Image.open(io.BytesIO(look.png(figure)))
+    assert picture.mode == "P" and len(picture.getpalette()) <= 3 * 48
+    kept = {
+        to_hex([part / 255 for part in colour]) for _, colour in picture.convert("RGB").getcolors()
+    }
+    assert kept >= {colour.lower() for colour in ("#FFFFFF", look.GRID, look.PLUS, look.MINUS)}
