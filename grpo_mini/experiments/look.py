@@ -102,10 +102,15 @@ def png(figure: Figure, scale: int = 2, colours: int = 48) -> bytes:
     # What there is most of, as it is, paper and grid among it; of the rest the farthest apart, since
     # a colour that is rare has a meaning too.
     counted = sorted(picture.getcolors(picture.width * picture.height), reverse=True)
-    exact = [part for _, colour in counted[: colours // 3] for part in colour]
-    rest = picture.quantize(colours - len(exact) // 3, method=Image.Quantize.MAXCOVERAGE)
+    chosen = [colour for _, colour in counted[: colours // 3]]
+    rest = picture.quantize(colours - len(chosen), method=Image.Quantize.MAXCOVERAGE).getpalette()
+    for colour in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+        near = (max(abs(a - b) for a, b in zip(colour, c, strict=True)) for c in chosen)
+        if min(near) > 8:  # what is nearest is found roughly: a twin would take a colour's place
+            chosen.append(colour)
     palette = Image.new("P", (1, 1))
-    palette.putpalette(exact + rest.getpalette())
+    chosen += chosen[:1] * (256 - len(chosen))  # without these it would be filled with greys
+    palette.putpalette([part for colour in chosen for part in colour])
     picture = picture.quantize(palette=palette, dither=Image.Dither.NONE)
     picture.save(few, format="png", optimize=True)
     return few.getvalue()
