@@ -99,8 +99,8 @@ def png(figure: Figure, scale: int = 2, colours: int = 48) -> bytes:
     buffer, few = io.BytesIO(), io.BytesIO()
     figure.savefig(buffer, format="png", dpi=scale * PIXELS)
     picture = Image.open(buffer).convert("RGB")
-    # What there is most of, as it is, paper and grid among it; of the rest the farthest apart, since
-    # a colour that is rare has a meaning too.
+    # What there is most of, as it is, paper and grid among it; of the rest the farthest apart,
+    # since a colour that is rare has a meaning too.
     counted = sorted(picture.getcolors(picture.width * picture.height), reverse=True)
     chosen = [colour for _, colour in counted[: colours // 3]]
     rest = picture.quantize(colours - len(chosen), method=Image.Quantize.MAXCOVERAGE).getpalette()

@@ -99,7 +99,7 @@ class BiasLab(Lab):
              turned),
         ):  # fmt: skip
             places = [x - 0.2 for x in range(len(fair))]
-            bars_at(axes, places, fair, 0.38, REFERENCE, edgecolor="none")
+            bars_at(axes, places, fair, 0.38, REFERENCE)
             # Only the judge's bars bear their numbers: two beside each other are a blur.
             places = [x + 0.2 for x in range(len(biased))]
             bars_with_numbers(axes, places, biased, 0.38, size=TINY, color=SERIES[1], hatch="//")

@@ -53,16 +53,13 @@ def emptied(figure: Figure) -> None:
 
 def bars_at(
     axes: Axes, places: Sequence[float], values: Sequence[float], width: float,
-    color: str | Sequence[str], hatch: str | Sequence[str] = "", edgecolor: str = PAPER,
-    label: str = "",
+    color: str | Sequence[str], hatch: str | Sequence[str] = "",
 ) -> None:  # fmt: skip
     """What `Axes.bar` draws. It would ask each bar alone for what the panel has to show."""
     colours = [color] * len(places) if isinstance(color, str) else color
     hatches = [hatch] * len(places) if isinstance(hatch, str) else hatch
     for place, value, c, h in zip(places, values, colours, hatches, strict=True):
-        bar = Rectangle((place - width / 2, 0), width, value, facecolor=c, hatch=h,
-                        edgecolor=edgecolor, label=label)  # fmt: skip
-        label = ""  # one of them stands in a legend
+        bar = Rectangle((place - width / 2, 0), width, value, facecolor=c, hatch=h, edgecolor=PAPER)
         bar.sticky_edges.y.append(0)
         axes.add_artist(bar)
     edges = [place + side for place in places for side in (-width / 2, width / 2)]
@@ -182,5 +179,5 @@ def signed_bars(axes: Axes, labels: Sequence[str], values: Sequence[float], titl
     zero_line(axes)
     names_below(axes, labels, size=TICK)
     axes.set_title(title)
-    limit = max(1.0, *(abs(value) for value in values)) * (1.8 if upright else 1.25)
+    limit = max(1.0, *(abs(value) for value in values)) * (2.0 if upright else 1.25)
     axes.set_ylim(-limit, limit)
