@@ -243,7 +243,9 @@ def test_an_experiment_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
     """One run is there, one is made; then nothing is left to do."""
     small = {"max_new_tokens": 12, "train_problems": 64}
     both = {"a": grpo(prompts_per_step=2, **small), "b": ppo(prompts_per_step=4, **small)}
-    short = Experiment("?", both, seeds=(0,), steps=2, evaluate_every=2, samples_at_end=2)
+    short = Experiment(
+        "?", both, seeds=(0,), steps=2, evaluate_every=2, samples_at_end=2, held_out=7
+    )
 
     def run(*options):
         return main(["experiment", "short", "--out", str(tmp_path), *options])
@@ -264,6 +266,8 @@ def test_an_experiment_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
     assert other["setting"] == "b"
     assert header["setting"] == "a" and header["experiment"] == "short"
     assert [row["step"] for row in rows] == [0, 1, 2]
+    in_seven = 7 * rows[0]["eval_accuracy"]
+    assert in_seven == pytest.approx(round(in_seven), abs=1e-4) and rows[0]["eval_high"] > 0.3
     assert len(header["examples"]) == 2 and all(map(all, header["examples"]))
     assert len(header["right"]) == 100 and max(header["right"]) <= 2
     assert file.read_text(encoding="utf-8").startswith(before)

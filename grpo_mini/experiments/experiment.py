@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -72,6 +73,7 @@ def run_one(out: Path, name: str, label: str, seed: int, model: str | None) -> N
     torch.set_num_threads(experiment.threads)
     setting = experiment.settings[label]
     trainer = make_trainer(setting, seed, model or str(experiment.model), experiment.threads)
+    trainer.evaluate = partial(trainer.evaluate, size=experiment.held_out)
     about = {"experiment": name, "setting": label}
     steps = experiment.steps if setting.steps is None else setting.steps
     try:
