@@ -145,6 +145,25 @@ def forecast(
     return {"sampling": nothing | always | sampling, "update": nothing | always | update}
 
 
+def forecast_of(cell: dict, algorithm: str) -> float:
+    """Bytes that a cell of the cost ledger should have held at most, Python and torch included.
+
+    The ledger was measured before logits were made in chunks.
+    """
+    run, tiny = cell["run"], cell["run"]["model"] == "tiny"
+    step = forecast(
+        GEOMETRIES["tiny Qwen" if tiny else "0.5B"],
+        samples=run["samples"],
+        group=run["group_size"] if algorithm == "grpo" else 1,
+        prompt=16,
+        response=round(cell[algorithm]["response tokens"]),
+        pass_tokens=2048 if tiny else 256,
+        critic=algorithm == "ppo",
+        at_once=None,
+    )
+    return WITHOUT_MODEL + peak(step)[1]
+
+
 def peak(step: dict[str, dict[str, float]]) -> tuple[str, float]:
     """The phase that holds the most, and how many bytes."""
     totals = {phase: sum(parts.values()) for phase, parts in step.items()}
