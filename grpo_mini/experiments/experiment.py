@@ -95,8 +95,8 @@ def run_one(out: Path, name: str, label: str, seed: int, model: str | None) -> N
 
 
 def before(trainer: Trainer) -> list[list[str]]:
-    """Question and response of the model as it came; the training's own draws stay."""
-    config, records = trainer.config, trainer.next_prompts()
+    """Held-out questions, a response of the model as it came to each; the training's draws stay."""
+    config, records = trainer.config, trainer.problems(True, 8)
     rollout = sample(
         trainer.policy, trainer.tokenizer, [record["prompt"] for record in records], 1,
         config.max_new_tokens, config.temperature, torch.Generator().manual_seed(config.seed),
