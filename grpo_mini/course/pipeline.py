@@ -60,7 +60,7 @@ def box(x: float, y: float, width: float, height: float, edge: str, lit: bool, d
 
 def note(x: float, y: float, words: str, size: int, anchor: str = "middle", **more) -> str:
     """A line of text beside the boxes, on paper of its own: a dark page is no ground for ink."""
-    wide = 0.58 * size * len(words)
+    wide = (0.66 if "font_weight" in more else 0.58) * size * len(words)
     left = x - {"middle": wide / 2, "end": wide - 5}[anchor]
     return (
         f"<rect x='{left:.0f}' y='{y - size}' width='{wide:.0f}' height='{size + 5}' rx='3' "
@@ -103,7 +103,7 @@ def inside(stage: str, x: float, y: float) -> str:
         )
     if stage == "advantages":
         values = advantages()
-        return bar(middle - 0.75, y + 36, 1.5, 66, INK) + "".join(
+        return bar(middle - 0.75, y + 36, 1.5, 64, INK) + "".join(
             bar(middle + min(value, 0) * 40, row - 6, abs(value) * 40, 11,
                 PLUS if value > 0 else MINUS)
             for row, value in zip(rows, values, strict=True)
@@ -166,7 +166,7 @@ def drawing(notebook: str) -> str:
     )
     parts.append(critic(how, x_of["advantages"]))
     if how == "gone":
-        parts.append(text(x_of["advantages"] + BOX / 2, TOP + HIGH - 5, "r − group mean", 13,
+        parts.append(text(x_of["advantages"] + BOX / 2, TOP + HIGH - 4, "r − group mean", 13,
                           fill=GRPO, font_weight="bold"))  # fmt: skip
     if how == "absent":
         y = TOP + HIGH + 18
