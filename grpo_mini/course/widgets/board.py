@@ -47,7 +47,7 @@ class TrainingBoard(Shown):
         self.trainer, self.first, self.goal = trainer, trainer.step, trainer.step + steps
         self._begin = _state(trainer)
         self._wish, self._trouble, self._retired = PAUSE, "", False
-        self._lock = threading.Lock()
+        self._lock, self._showing = threading.Lock(), threading.Lock()
         self._thread: threading.Thread | None = None
         self.buttons = {
             name: ipywidgets.Button(description=name, icon=ICONS[name]) for name in ICONS
@@ -138,21 +138,25 @@ class TrainingBoard(Shown):
         self._show_state()
 
     def _show_state(self) -> None:
-        done, steps = self.trainer.step - self.first, self.goal - self.first
-        state = f"<b>Stopped.</b> {html.escape(self._trouble)}" if self._trouble else self.state
-        self.status.value = f"<div><b>{state}</b></div>{progress_html(self.trainer, done, steps)}"
-        rests, ended = self._thread is None, done >= steps
-        idle = {
-            PLAY: "it has taken all its steps: Reset goes back" if ended else "",
-            ONE_STEP: "it has taken all its steps: Reset goes back" if ended else "",
-            PAUSE: "nothing runs" if rests else "",
-            RESET: "it is at its start" if rests and not done else "",
-        }
-        if not rests and self._wish == PLAY:
-            idle[PLAY] = "it is training"
-        for name, button in self.buttons.items():
-            why = self.state if self._retired else idle[name]
-            button.disabled, button.tooltip = bool(why), f"{name}: {why}" if why else name
+        """One at a time: who shows last shows what is, not what was when it began."""
+        with self._showing:
+            done, steps = self.trainer.step - self.first, self.goal - self.first
+            state = f"<b>Stopped.</b> {html.escape(self._trouble)}" if self._trouble else self.state
+            self.status.value = (
+                f"<div><b>{state}</b></div>{progress_html(self.trainer, done, steps)}"
+            )
+            rests, ended = self._thread is None, done >= steps
+            idle = {
+                PLAY: "it has taken all its steps: Reset goes back" if ended else "",
+                ONE_STEP: "it has taken all its steps: Reset goes back" if ended else "",
+                PAUSE: "nothing runs" if rests else "",
+                RESET: "it is at its start" if rests and not done else "",
+            }
+            if not rests and self._wish == PLAY:
+                idle[PLAY] = "it is training"
+            for name, button in self.buttons.items():
+                why = self.state if self._retired else idle[name]
+                button.disabled, button.tooltip = bool(why), f"{name}: {why}" if why else name
 
     def static(self) -> tuple[str, str]:
         """The board at its start."""

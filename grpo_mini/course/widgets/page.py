@@ -16,7 +16,7 @@ from .names import VIEW
 
 STATIC = "grpo-static"
 OUTPUT = ".jp-OutputArea-child"
-LIVE = "[data-mime-type='application/vnd.jupyter.widget-view+json']"
+LIVE = ".jupyter-widgets"  # what ipywidgets fills, with a widget or with "model not found"
 ONE_OF_TWO = (
     f"<style>{OUTPUT}:has(.{STATIC}):has(+{OUTPUT} .{VIEW}),"
     f"{OUTPUT}:has(.{STATIC})+{OUTPUT}:has({LIVE}):not(:has(.{VIEW})){{display:none}}</style>"
