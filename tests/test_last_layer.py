@@ -1,12 +1,20 @@
 """The output layer in chunks: the same numbers and gradients, and never all logits at once."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 import torch
-from transformers import Gemma2Config, Gemma2ForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    CohereConfig,
+    CohereForCausalLM,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 from grpo_mini.experiments.forecast import WITHOUT_MODEL, Geometry, forecast, peak
 from grpo_mini.losses import entropy, token_log_probs
@@ -47,7 +55,9 @@ def test_chunks_give_the_same_numbers_and_gradients(rollout, with_entropy, monke
     whole = scored(rollout, with_entropy)
     monkeypatch.setattr(last_layer, "AT_ONCE", 7 * VOCABULARY + 1)
     parts = scored(rollout, with_entropy)
-    torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(parts[:2], whole[:2], rtol=1e-5, atol=2e-5)
+    for ours, theirs in zip(parts[2], whole[2], strict=True):
+        assert (ours - theirs).norm() < 1e-5 * theirs.norm()
     assert not torch.equal(parts[2][0], whole[2][0])  # another order of sums: it went another way
 
 
@@ -107,6 +117,8 @@ def test_a_model_whose_logits_are_more_than_a_product_is_read_whole(few_at_once)
     assert weight_for_chunks(plain, 7) is None  # few enough to hold
     capped = Gemma2ForCausalLM(Gemma2Config(**SMALL, final_logit_softcapping=0.5)).eval()
     assert weight_for_chunks(capped, 100) is None
+    cohere = CohereForCausalLM(CohereConfig(**SMALL, logit_scale=0.5)).eval()
+    assert weight_for_chunks(cohere, 100) is None
     biased = Qwen2ForCausalLM(Qwen2Config(**SMALL)).eval()
     biased.lm_head = torch.nn.Linear(16, VOCABULARY)
     assert weight_for_chunks(biased, 100) is None
@@ -130,10 +142,11 @@ QUARTER = {
 }  # fmt: skip
 SAMPLES, LENGTH = 16, 64
 MEASURE = f"""
-import argparse, json, sys
+import argparse, functools, json, sys
 from grpo_mini.experiments import cost
 from grpo_mini.machine import last_layer
 last_layer.AT_ONCE = int(sys.argv[1])
+cost.GRPOConfig = functools.partial(cost.GRPOConfig, threads=1)
 cost.GEOMETRIES["quarter"] = {QUARTER}
 print(json.dumps(cost.measure(argparse.Namespace(
     algorithm="grpo", model="quarter", prompts=2, group_size={SAMPLES // 2}, steps=2,
@@ -147,8 +160,10 @@ def measured():
     """A step's memory with chunks of 55 tokens, and with all logits at once."""
     found = []
     for at_once in (1 << 21, 1 << 40):
-        command = [sys.executable, "-c", MEASURE, str(at_once)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, str(at_once)], capture_output=True, text=True,
+            check=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
         found.append(json.loads(done.stdout.splitlines()[-1]))
     return found
 
