@@ -37,11 +37,11 @@ notebooks: .venv/installed-test  ## run the notebooks and store their outputs (N
 # From nothing each time, so that no page of a notebook stays that has another name by now.
 site: .venv/installed-site  ## make the course as pages to look at, in build/site/
 	rm -rf build/site
-	$(VENV_PYTHON) -m sphinx -q -W --keep-going -c pages -d build/doctrees . build/site $(ARGS)
+	$(VENV_PYTHON) -m sphinx -q -W --keep-going -c teach/site -d build/doctrees . build/site $(ARGS)
 	@echo "Open build/site/index.html"
 
 workshop: .venv/installed-workshop  ## fill build/workshop/, a folder for a room without network
-	$(VENV_PYTHON) workshop/collect.py $(ARGS)
+	$(VENV_PYTHON) teach/workshop/collect.py $(ARGS)
 
 # The tests and the demo use only what is in the clone. Offline, a slip fails at once.
 demo test runs evidence gpu-check: export HF_HUB_OFFLINE = 1

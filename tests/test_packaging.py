@@ -71,7 +71,7 @@ def project_modules(path: Path) -> set[str]:
 def undeclared(folder: Path, requirements: list[str]) -> dict[str, set[str]]:
     """Third-party imports of a folder's files that no requirement covers, by file."""
     distributions = packages_distributions()
-    own = {"grpo_mini", "tests", "conftest", "workshop"}
+    own = {"grpo_mini", "tests", "conftest", "teach"}
     wrong: dict[str, set[str]] = {}
     for path in sorted(folder.rglob("*.py")):
         for module in {name.split(".")[0] for name in file_imports(path)}:
