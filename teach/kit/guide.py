@@ -1,0 +1,64 @@
+"""The parts of the guide that are computed: minutes of each notebook, and where learners get stuck.
+
+They stand in teach/guide.md between marks, so that it reads without a tool; ``make teach
+ARGS=--write`` writes them anew, and a test compares.
+"""
+
+import re
+
+from grpo_mini.course.checker import EXERCISES
+
+from . import minutes, stored
+from .solutions import ordered
+
+MARKED = re.compile(r"(<!-- (minutes|stuck (\d\d)) -->\n).*?(<!-- end -->)", re.DOTALL)
+SHOWN = 2  # mistakes of an exercise
+
+
+def promised() -> dict[str, tuple[str, str]]:
+    """Minutes to read and solve, and to compute, as the table of notebooks/README.md has them."""
+    text = (stored.NOTEBOOKS / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[(\d\d) [^|]*\|[^|]*\|[^|]*\| (\d+) \| (\d+) \|", text, re.MULTILINE)
+    return {number: (read, compute) for number, read, compute in rows}
+
+
+def minutes_table() -> str:
+    """Minutes to teach (a third more than to read and solve alone), to do, and to compute."""
+    lines = [
+        "| notebook | to teach | to do alone | to compute, as promised | as measured | the longest waits |",
+        "|---|---|---|---|---|---|",
+    ]
+    record = minutes.read()
+    for path in sorted(stored.NOTEBOOKS.glob("*.ipynb")):
+        number = path.stem[:2]
+        read, compute = promised().get(number, ("–", "–"))
+        teach = str(5 * round(int(read) * 4 / 3 / 5)) if read != "–" else "–"
+        found = record.get(path.stem)
+        took, waits = "–", ""
+        if found:
+            took = f"{found['seconds'] / 60:.1f}"
+            longest = sorted(found["cells"].items(), key=lambda item: -item[1])[:3]
+            waits = ", ".join(f"{seconds:.0f} s" for _, seconds in longest if seconds >= 10)
+        lines.append(f"| {number} | {teach} | {read} | {compute} | {took} | {waits or '–'} |")
+    return "\n".join(lines)
+
+
+def stuck(number: str) -> str:
+    """The likeliest mistakes in a notebook's exercises, in the words of the cards."""
+    lines = []
+    for entry in ordered():
+        if entry.number.split(".")[0] == str(int(number)):
+            because = list(dict.fromkeys(m.because for m in entry.mistakes))[:SHOWN]
+            said = " ".join(f"“{text}”" for text in because)
+            lines.append(f"- **{entry.number} {EXERCISES[entry.number].title}.** {said}")
+    return "\n".join(lines) or "- Nothing is written here, so nothing is wrong."
+
+
+def filled(text: str) -> str:
+    """The guide with its marked parts computed."""
+
+    def part(found: re.Match) -> str:
+        made = minutes_table() if found[2] == "minutes" else stuck(found[3])
+        return f"{found[1]}{made}\n{found[4]}"
+
+    return MARKED.sub(part, text)
