@@ -40,7 +40,7 @@ def pages() -> dict[str, str]:
     made = {}
     for name, title in LECTURES.items():
         text = (TEACH / "slides" / f"{name}.md").read_text(encoding="utf-8")
-        made[f"{name}.html"] = deck.page(title, deck.read(text))
+        made[f"{name}.html"] = deck.page(title, deck.read(text, quiz.named))
     made["quiz.html"] = deck.page("Quiz", quiz.slides())
     made["solutions.html"] = sheet("Solutions", solutions.body())
     for name, (title, path) in SHEETS.items():

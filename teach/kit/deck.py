@@ -1,6 +1,8 @@
 """Slides in one file: arrow keys, notes for who speaks, light and dark, and paper."""
 
 import html
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +26,17 @@ class Slide:
     kind: str = ""
 
 
-def read(text: str) -> list[Slide]:
-    """Slides of a text file: ``---`` parts slides, ``|||`` columns, ``???`` comes before notes."""
+def read(text: str, question: Callable[[str], Slide]) -> list[Slide]:
+    """Slides of a text file: ``---`` parts slides, ``|||`` columns, ``???`` comes before notes.
+
+    Args:
+        question: name -> the slide that stands for ``{{quiz name}}``.
+    """
     slides = []
     for i, part in enumerate(text.strip().split("\n---\n")):
+        if asked := re.fullmatch(r"\{\{quiz (.+)\}\}", part.strip()):
+            slides.append(question(asked[1]))
+            continue
         shown, _, notes = part.partition("\n???\n")
         heading, _, rest = shown.strip().partition("\n")
         columns = [markdown(column) for column in rest.split("\n|||\n")]

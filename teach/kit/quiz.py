@@ -278,6 +278,11 @@ def slide(question: Question) -> Slide:
     return Slide(heading + question.text + listed(question), notes, "question")
 
 
+def named(name: str) -> Slide:
+    """The slide of the question of that name, for a lecture."""
+    return slide(find(name))
+
+
 def slides() -> list[Slide]:
     """A title, where each notebook's questions begin, and all of them."""
     all_of_them = questions()
