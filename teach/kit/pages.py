@@ -20,6 +20,7 @@ from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+from grpo_mini.course import noise
 from grpo_mini.course.checker import EXERCISES
 from grpo_mini.course.lesson_diff import show_diff
 from grpo_mini.course.pipeline import alternative, drawing
@@ -49,11 +50,11 @@ def source_of(name: str) -> str:
     return code(re.sub(r'\n\s*""".*?"""', "", inspect.getsource(found), count=1, flags=re.DOTALL))
 
 
-def mistakes_of(number: str, how_many: str = "3") -> str:
-    """The first, hence likeliest, mistakes of an exercise: what its card says about each."""
-    because = [mistake.because for mistake in EXERCISES[number].mistakes]
-    items = list(dict.fromkeys(because))[: int(how_many)]
-    return "<ul>" + "".join(f"<li>{inline(text)}</li>" for text in items) + "</ul>"
+def mistakes_of(number: str, *which: str) -> str:
+    """Known mistakes of an exercise, by place: what its card says about each."""
+    because = list(dict.fromkeys(mistake.because for mistake in EXERCISES[number].mistakes))
+    items = "".join(f"<li>{inline(because[int(place) - 1])}</li>" for place in which)
+    return f"<ul>{items}</ul>"
 
 
 def claims_table(*numbers: str) -> str:
@@ -67,6 +68,17 @@ def claims_table(*numbers: str) -> str:
                 f"<td>{SIGNS[word][0]} {inline(word)}</td></tr>"
             )
     return f"<table><tbody>{rows}</tbody></table>"
+
+
+def noise_table(*names: str) -> str:
+    """Noise of the gradient by baseline, at each recorded moment; a name's blanks are underscores."""
+    moments = noise.moments("sums")
+    head = "".join(f"<th>step {moment['run']['step']}</th>" for moment in moments)
+    rows = ""
+    for name in (each.replace("_", " ") for each in names):
+        found = "".join(f"<td align='right'>{noise.noise(m)[name]}</td>" for m in moments)
+        rows += f"<tr><td>{name}</td>{found}</tr>"
+    return f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 BLOCKS: dict[str, Callable[..., str]] = {
@@ -84,6 +96,7 @@ BLOCKS: dict[str, Callable[..., str]] = {
     "task": lambda number: markdown(stored.task(number)),
     "diff": lambda *names: show_diff(*names).data,
     "claims": claims_table,
+    "noise": noise_table,
 }
 NUMBERS: dict[str, Callable[..., str]] = {
     "final": lambda name, label: str(bootstrap([final(run) for run in load(name)[label]])),
@@ -93,6 +106,7 @@ NUMBERS: dict[str, Callable[..., str]] = {
     "seeds": lambda name, label: str(len(load(name)[label])),
     "samples": lambda name, label: f"{load(name)[label][0].rows[-1]['samples']:,}",
     "headline": lambda which: headline.sentences()[int(which) - 1].removeprefix("- "),
+    "lead": lambda which: re.search(r"\*\*(.+?):?\*\*", headline.sentences()[int(which) - 1])[1],
     "counted": lambda: headline.counted(),
     "exercises": lambda: str(len(EXERCISES)),
 }
@@ -145,5 +159,7 @@ def markdown(text: str) -> str:
 
 def inline(text: str) -> str:
     """A sentence of a card or a claim: words between backticks are set as code."""
-    escaped = html.escape(text, quote=False)
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escaped)
+    parts = re.split(r"`([^`]*)`", html.escape(text, quote=False))
+    parts[::2] = [re.sub(r"\*(\w[^*]*)\*", r"<em>\1</em>", part) for part in parts[::2]]
+    parts[1::2] = [f"<code>{part}</code>" for part in parts[1::2]]
+    return "".join(parts)

@@ -6,12 +6,11 @@ what the learner's card would say. The predictions bring their own verdicts, the
 and what speaks against them.
 """
 
-import hashlib
 import html
 import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 
@@ -54,6 +53,7 @@ class Question:
         text: HTML, what is asked.
         right: the right answer.
         wrong: misconceptions; three, where a prediction does not offer fewer.
+        place: where the right answer stands among the options.
     """
 
     name: str
@@ -61,18 +61,15 @@ class Question:
     text: str
     right: Option
     wrong: tuple[Option, ...]
+    place: int = 0
 
     @property
     def notebook(self) -> str:
         return f"{int(self.name.split('.')[0]):02d}"
 
     def options(self) -> list[Option]:
-        """All options, in an order that does not depend on which is right."""
-
-        def place(option: Option) -> str:
-            return hashlib.sha256(f"{self.name}{option.text}".encode()).hexdigest()
-
-        return sorted((self.right, *self.wrong), key=place)
+        """All options in the order of the slide."""
+        return [*self.wrong[: self.place], self.right, *self.wrong[self.place :]]
 
 
 # ---------------------------------------------------------------------------- from the checks
@@ -101,7 +98,10 @@ def given(entry: Exercise, place: int) -> list[str] | None:
         return None
     if all(isinstance(value, str) for value in values.values()):
         return None
-    lines = [f"{name} = {shown(value)}" for name, value in values.items()]
+    texts = {name: f"{name} = {shown(value)}" for name, value in values.items()}
+    lines = [texts[name] for name in values if not isinstance(values[name], int | float)]
+    numbers = [texts[name] for name in values if isinstance(values[name], int | float)]
+    lines += [", ".join(numbers)] if numbers else []
     return lines if max(map(len, lines)) <= WIDE and len(lines) <= 6 else None
 
 
@@ -173,7 +173,7 @@ def about_reasons(entry: Exercise) -> Question | None:
         (guilty, found), *others = fresh
         return Question(
             f"{entry.number} why",
-            f"{entry.title}: what went wrong?",
+            entry.title,
             code("\n".join(lines)) + f"<p>Right is <code>{right}</code>; an answer gives "
             f"<code>{found}</code>. What is wrong with it?</p>",
             Option(guilty.because, f"That gives {found}."),
@@ -204,7 +204,8 @@ def suspects() -> Iterator[Question]:
     for letter, case in CASES.items():
         sick, healthy = first_step(letter)
         rows = "".join(
-            f"<tr><td>{NAMES[name]}</td><td>{healthy[name]:.3g}</td><td>{sick[name]:.3g}</td></tr>"
+            f"<tr><td>{NAMES[name]}</td><td align='right'>{healthy[name]:.3g}</td>"
+            f"<td align='right'>{sick[name]:.3g}</td></tr>"
             for name in NAMES
             if name in sick and name in healthy and differs(sick[name], healthy[name])
         )
@@ -234,7 +235,11 @@ def questions() -> tuple[Question, ...]:
         number = re.split(r"[ .]", question.name)
         return int(number[0]), number[1].zfill(2), question.name
 
-    return tuple(sorted(found, key=place))
+    # A place as often as another, and in no order that a room would notice.
+    return tuple(
+        replace(question, place=(3 * i + i // 4) % (1 + len(question.wrong)))
+        for i, question in enumerate(sorted(found, key=place))
+    )
 
 
 def find(name: str) -> Question:
@@ -255,7 +260,7 @@ def find(name: str) -> Question:
 def listed(question: Question) -> str:
     """The options; which is right, and what to say, waits for a key."""
     options = question.options()
-    is_code = bool(re.fullmatch(r"[\[(]?-?\d.*|True|False", question.right.text))
+    is_code = bool(re.fullmatch(r"[\[(]*-?\d[^a-z]*", question.right.text))
     items = []
     for letter, option in zip(LETTERS, options, strict=False):
         text = f"<code>{html.escape(option.text)}</code>" if is_code else inline(option.text)
@@ -265,7 +270,7 @@ def listed(question: Question) -> str:
             f"<li class='{'right' if right else 'wrong'}'><span class='letter'>{letter}</span>"
             f"<span>{text}</span>{said}</li>"
         )
-    many = " many" if sum(len(o.text) + len(o.said) for o in options) > 500 else ""
+    many = " many" if sum(len(o.text) + len(o.said) for o in options) > 480 else ""
     return f"<ol class='options waits{many}'>{''.join(items)}</ol>"
 
 
