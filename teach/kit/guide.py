@@ -1,4 +1,4 @@
-"""The parts of the guide that are computed: minutes of each notebook, and where learners get stuck.
+"""The parts of the guide that are computed: minutes of each notebook, what each promises, and where learners get stuck.
 
 They stand in teach/guide.md between marks, so that it reads without a tool; ``make teach
 ARGS=--write`` writes them anew, and a test compares.
@@ -11,7 +11,7 @@ from grpo_mini.course.checker import EXERCISES
 from . import minutes, stored
 from .solutions import ordered
 
-MARKED = re.compile(r"(<!-- (minutes|stuck (\d\d)) -->\n).*?(<!-- end -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- (minutes|notebook (\d\d)) -->\n).*?(<!-- end -->)", re.DOTALL)
 SHOWN = 2  # mistakes of an exercise
 
 
@@ -43,22 +43,32 @@ def minutes_table() -> str:
     return "\n".join(lines)
 
 
-def stuck(number: str) -> str:
-    """The likeliest mistakes in a notebook's exercises, in the words of the cards."""
-    lines = []
+def promises(number: str) -> list[str]:
+    """What a notebook says of itself: what one can do after it, and what one needs before."""
+    opening = "\n".join(cell.source for cell in stored.cells(number).values())
+    rows = dict(re.findall(r"^\| \*\*(You [^|]*)\*\* \| (.*) \|$", opening, re.MULTILINE))
+    return [f"**{name}** {rows[name]}." for name in ("You will be able to", "You need to know")]
+
+
+def about(number: str) -> str:
+    """Outcomes, prerequisites, and the likeliest mistakes in the words of the cards."""
+    lines = [line for promise in promises(number) for line in (promise, "")]
+    lines += ["What the checks see most:", ""]
     for entry in ordered():
         if entry.number.split(".")[0] == str(int(number)):
             because = list(dict.fromkeys(m.because for m in entry.mistakes))[:SHOWN]
             said = " ".join(f"“{text}”" for text in because)
             lines.append(f"- **{entry.number} {EXERCISES[entry.number].title}.** {said}")
-    return "\n".join(lines) or "- Nothing is written here, so nothing is wrong."
+    if lines[-1] == "":
+        lines[-2:] = ["Nothing is written here, so nothing is checked."]
+    return "\n".join(lines)
 
 
 def filled(text: str) -> str:
     """The guide with its marked parts computed."""
 
     def part(found: re.Match) -> str:
-        made = minutes_table() if found[2] == "minutes" else stuck(found[3])
+        made = minutes_table() if found[2] == "minutes" else about(found[3])
         return f"{found[1]}{made}\n{found[4]}"
 
     return MARKED.sub(part, text)

@@ -132,7 +132,7 @@ def tempting(
         if len(because) > LONG_REASON or because.startswith(("Nearly", *without, *told)):
             continue
         found = outcome(entry, does(entry.number, which), place)
-        if found is None or found in seen or len(found) > LONG_OPTION or "nan" in found:
+        if found is None or found in seen or len(found) > LONG_OPTION or re.search("nan|inf", found):
             continue
         seen.add(found)
         told.append(because)
