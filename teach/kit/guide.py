@@ -12,7 +12,7 @@ from . import minutes, stored
 from .solutions import ordered
 
 MARKED = re.compile(r"(<!-- (minutes|notebook (\d\d)) -->\n).*?(<!-- end -->)", re.DOTALL)
-SHOWN = 2  # mistakes of an exercise
+SHOWN, ALIKE = 2, 12  # mistakes of an exercise; letters by which two are told apart
 
 
 def promised() -> dict[str, tuple[str, str]]:
@@ -53,10 +53,12 @@ def promises(number: str) -> list[str]:
 def about(number: str) -> str:
     """Outcomes, prerequisites, and the likeliest mistakes in the words of the cards."""
     lines = [line for promise in promises(number) for line in (promise, "")]
-    lines += ["What the checks see most:", ""]
+    lines += ["Likely mistakes, in the words of the checks:", ""]
     for entry in ordered():
         if entry.number.split(".")[0] == str(int(number)):
-            because = list(dict.fromkeys(m.because for m in entry.mistakes))[:SHOWN]
+            # Of those that begin alike, one.
+            because = list({m.because[:ALIKE]: m.because for m in entry.mistakes[::-1]}.values())
+            because = because[: -SHOWN - 1 : -1]
             said = " ".join(f"“{text}”" for text in because)
             lines.append(f"- **{entry.number} {EXERCISES[entry.number].title}.** {said}")
     if lines[-1] == "":
