@@ -12,7 +12,7 @@ from . import minutes, stored
 from .solutions import ordered
 
 MARKED = re.compile(r"(<!-- (minutes|notebook (\d\d)) -->\n).*?(<!-- end -->)", re.DOTALL)
-SHOWN, ALIKE = 2, 12  # mistakes of an exercise; letters by which two are told apart
+SHOWN, ALIKE = 2, 8  # mistakes of an exercise; letters by which two are told apart
 
 
 def promised() -> dict[str, tuple[str, str]]:
