@@ -1,4 +1,4 @@
-"""The parts of the guide that are computed: minutes of each notebook, what each promises, and where learners get stuck.
+"""The parts of the guide that are computed: minutes, promises, and where learners get stuck.
 
 They stand in teach/guide.md between marks, so that it reads without a tool; ``make teach
 ARGS=--write`` writes them anew, and a test compares.
@@ -25,7 +25,8 @@ def promised() -> dict[str, tuple[str, str]]:
 def minutes_table() -> str:
     """Minutes to teach (a third more than to read and solve alone), to do, and to compute."""
     lines = [
-        "| notebook | to teach | to do alone | to compute, as promised | as measured | the longest waits |",
+        "| notebook | to teach | to do alone | to compute, as promised | as measured "
+        "| the longest waits |",
         "|---|---|---|---|---|---|",
     ]
     record = minutes.read()

@@ -1,12 +1,13 @@
 """Text files become pages: Markdown with formulas, and braces that name what the course holds.
 
-``{{picture 02#fe07b3b4-p}}`` is the picture that a notebook's cell has stored, ``{{final race grpo}}``
-a number that is computed from the recorded runs; `BLOCKS` and `NUMBERS` list what can be named. So a
-slide cannot say what the course no longer says: a name that is gone is an error.
+``{{picture 02#fe07b3b4-p}}`` is the picture that a notebook's cell has stored, and
+``{{final race grpo}}`` a number that is computed from the recorded runs; `BLOCKS` and `NUMBERS` list
+what can be named. So a slide cannot say what the course no longer says: a name that is gone is an
+error.
 
-markdown-it and its formulas come with jupytext anyway; latex2mathml turns a formula into MathML, which
-browsers draw themselves. The slides of nbconvert, reveal.js and Marp load scripts and fonts from
-another host or a folder beside them; here a file is all there is.
+markdown-it and its formulas come with jupytext anyway; latex2mathml turns a formula into MathML,
+which browsers draw themselves. The slides of nbconvert, reveal.js and Marp load scripts and fonts
+from another host or a folder beside them; here a file is all there is.
 """
 
 import html
@@ -71,7 +72,7 @@ def claims_table(*numbers: str) -> str:
 
 
 def noise_table(*names: str) -> str:
-    """Noise of the gradient by baseline, at each recorded moment; a name's blanks are underscores."""
+    """Noise of the gradient by baseline, at each recorded moment; underscores are blanks."""
     moments = noise.moments("sums")
     head = "".join(f"<th>step {moment['run']['step']}</th>" for moment in moments)
     rows = ""
@@ -87,9 +88,7 @@ BLOCKS: dict[str, Callable[..., str]] = {
     "words": lambda place: markdown(stored.words(place)),
     "formula": lambda place, which="1": markdown(stored.formula(place, int(which))),
     "file": lambda name, *alt: f"<figure>{encoded(stored.ROOT / name, ' '.join(alt))}</figure>",
-    "drawing": lambda number: (
-        f"<figure>{encoded(drawing(number), alternative(number))}</figure>"
-    ),
+    "drawing": lambda number: f"<figure>{encoded(drawing(number), alternative(number))}</figure>",
     "source": source_of,
     "solution": lambda number: code(inspect.getsource(EXERCISES[number].solution)),
     "mistakes": mistakes_of,

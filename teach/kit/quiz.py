@@ -132,7 +132,12 @@ def tempting(
         if len(because) > LONG_REASON or because.startswith(("Nearly", *without, *told)):
             continue
         found = outcome(entry, does(entry.number, which), place)
-        if found is None or found in seen or len(found) > LONG_OPTION or re.search("nan|inf", found):
+        if (
+            found is None
+            or found in seen
+            or len(found) > LONG_OPTION
+            or re.search("nan|inf", found)
+        ):
             continue
         seen.add(found)
         told.append(because)
@@ -177,7 +182,9 @@ def about_reasons(entry: Exercise) -> Question | None:
             code("\n".join(lines)) + f"<p>Right is <code>{right}</code>; an answer gives "
             f"<code>{found}</code>. What is wrong with it?</p>",
             Option(guilty.because, f"That gives {found}."),
-            tuple(Option(mistake.because, f"That would give {value}.") for mistake, value in others),
+            tuple(
+                Option(mistake.because, f"That would give {value}.") for mistake, value in others
+            ),
         )
     return None
 
@@ -279,7 +286,9 @@ def slide(question: Question) -> Slide:
     options = question.options()
     letter = LETTERS[options.index(question.right)]
     heading = f"<h1>{question.name}: {inline(question.title)}</h1>"
-    notes = f"<p>Right is {letter}: {inline(question.right.text)}. {inline(question.right.said)}</p>"
+    notes = (
+        f"<p>Right is {letter}: {inline(question.right.text)}. {inline(question.right.said)}</p>"
+    )
     return Slide(heading + question.text + listed(question), notes, "question")
 
 

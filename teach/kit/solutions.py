@@ -20,7 +20,8 @@ def entry_of(exercise: Exercise) -> str:
     mistakes = dict.fromkeys(mistake.because for mistake in exercise.mistakes)
     wrong = "".join(f"<li>{inline(text)}</li>" for text in mistakes)
     same = ", ".join(
-        f"<code>{function.__module__}.{function.__qualname__}</code>" for function in exercise.module
+        f"<code>{function.__module__}.{function.__qualname__}</code>"
+        for function in exercise.module
     )
     return (
         f"<section id='{exercise.number}'><h2>{exercise.number} {html.escape(exercise.title)}</h2>"
