@@ -1,9 +1,9 @@
 """Text files become pages: Markdown with formulas, and braces that name what the course holds.
 
 ``{{picture 02#fe07b3b4-p}}`` is the picture that a notebook's cell has stored, and
-``{{final race grpo}}`` a number that is computed from the recorded runs; `BLOCKS` and `NUMBERS` list
-what can be named. So a slide cannot say what the course no longer says: a name that is gone is an
-error.
+``{{final race grpo}}`` a number that is computed from the recorded runs; `BLOCKS` and `NUMBERS`
+list what can be named. So a slide cannot say what the course no longer says: a name that is gone is
+an error.
 
 markdown-it and its formulas come with jupytext anyway; latex2mathml turns a formula into MathML,
 which browsers draw themselves. The slides of nbconvert, reveal.js and Marp load scripts and fonts

@@ -2,8 +2,8 @@
 
 Nothing is written here but the frame: the options of a question about an exercise are what its
 solution and three of its known mistakes give for one of its cases, and what to say about each is
-what the learner's card would say. The predictions bring their own verdicts, the bug zoo its suspects
-and what speaks against them.
+what the learner's card would say. The predictions bring their own verdicts, the bug zoo its
+suspects and what speaks against them.
 """
 
 import html

@@ -39,6 +39,7 @@ def body() -> str:
     links = " · ".join(f"<a href='#{e.number}'>{e.number}</a>" for e in ordered())
     intro = (
         "<h1>Solutions</h1><p>For who teaches. A learner has the same behind "
-        "<code>hint</code> and <code>solution</code>; many answers are right, and a check says so.</p>"
+        "<code>hint</code> and <code>solution</code>. Other answers are right too: ask the check."
+        "</p>"
     )
     return f"{intro}<nav>{links}</nav>" + "".join(map(entry_of, ordered()))

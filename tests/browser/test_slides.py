@@ -9,11 +9,12 @@ from tests.browser.chromium import BROWSER, FLAGS, sync_api
 
 DECKS = (*LECTURES, "quiz")
 # What reaches beyond the body of its slide, of all slides of a file.
-CUT_OFF = """() => [...document.querySelectorAll(".slide")].flatMap((slide, i) => {
-  document.querySelectorAll(".slide").forEach(other => other.classList.toggle("here", other === slide));
+CUT_OFF = """() => [...document.querySelectorAll(".slide")].flatMap((slide, i, all) => {
+  all.forEach(other => other.classList.toggle("here", other === slide));
   const room = slide.querySelector(".body").getBoundingClientRect();
   return [...slide.querySelectorAll(".body *")].map(e => [e, e.getBoundingClientRect()])
-    .filter(([e, box]) => box.height && (box.bottom > room.bottom + 2 || box.right > room.right + 2))
+    .filter(([e, box]) => box.height)
+    .filter(([e, box]) => box.bottom > room.bottom + 2 || box.right > room.right + 2)
     .map(([e, box]) => `${i + 1}: ${e.tagName} ${e.textContent.slice(0, 40)}`).slice(0, 1);
 })"""
 
