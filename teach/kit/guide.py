@@ -37,7 +37,7 @@ def minutes_table() -> str:
         found = record.get(path.stem)
         took, waits = "–", ""
         if found:
-            took = f"{found['seconds'] / 60:.1f}"
+            took = f"{found['processor_seconds'] / 60:.1f}"
             longest = sorted(found["cells"].items(), key=lambda item: -item[1])[:3]
             waits = ", ".join(f"{seconds:.0f} s" for _, seconds in longest if seconds >= 10)
         lines.append(f"| {number} | {teach} | {read} | {compute} | {took} | {waits or '–'} |")

@@ -1,6 +1,7 @@
 """How long the notebooks compute: python -m teach.kit.minutes [NAME...] writes teach/minutes.json.
 
-A teacher plans by it: what a notebook takes in all, and which cells make a room wait. Stored
+A teacher plans by it: what a notebook takes in all, and which cells make a room wait. What counts
+is the processor's time, because a clock also measures what else the machine had to do. Stored
 outputs stay as they are, and notebooks that are not named keep the figures that they had.
 """
 
@@ -8,7 +9,6 @@ import json
 import os
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -17,42 +17,41 @@ from nbclient import NotebookClient
 TEACH = Path(__file__).parents[1]
 NOTEBOOKS = TEACH.parent / "notebooks"
 RECORD = TEACH / "minutes.json"
-LONG = 3.0  # seconds from which a cell is worth a word
-PROCESSOR = "import time as _time; print(_time.process_time())"
+LONG = 3.0  # processor seconds from which a cell is worth a word
+# Run before a notebook's first cell and after its last one, in its kernel.
+FIRST = """
+import time as _time
+_took = [0.0]  # of this cell, whose begin nobody saw
+get_ipython().events.register("pre_run_cell", lambda info: _took.append(-_time.process_time()))
+get_ipython().events.register("post_run_cell",
+                              lambda result: _took.append(_took.pop() + _time.process_time()))
+"""
+LAST = "print(*_took[1:-1], _time.process_time())"  # without these two cells themselves
 
 
 def measured(path: Path) -> dict:
     """Run a copy of a notebook and say how long it took.
 
     Returns:
-        seconds by the clock and of the processor, starting the kernel included, and the cells that
-        took ``LONG`` or more, by id.
+        processor seconds of its kernel, imports included; seconds by the clock; and the cells that
+        took ``LONG`` processor seconds or more, by id.
     """
     notebook = nbformat.read(path, as_version=4)
-    notebook.cells.append(nbformat.v4.new_code_cell(PROCESSOR, id="processor"))
+    ids = [cell.id for cell in notebook.cells if cell.cell_type == "code"]
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(FIRST))
+    notebook.cells.append(nbformat.v4.new_code_cell(LAST))
     start = time.perf_counter()
     NotebookClient(
-        notebook, timeout=3600, kernel_name="python3", record_timing=True,
-        resources={"metadata": {"path": str(path.parent)}},
-    ).execute()  # fmt: skip
-    seconds = time.perf_counter() - start
+        notebook, timeout=3600, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+    ).execute()
+    *each, total = map(float, notebook.cells[-1].outputs[0].text.split())
     return {
-        "seconds": round(seconds, 1),
-        "processor_seconds": round(float(notebook.cells[-1].outputs[0].text), 1),
-        "cells": {cell.id: took for cell in notebook.cells if (took := duration(cell)) >= LONG},
+        "processor_seconds": round(total, 1),
+        "seconds": round(time.perf_counter() - start, 1),
+        "cells": {
+            name: round(took, 1) for name, took in zip(ids, each, strict=True) if took >= LONG
+        },
     }
-
-
-def duration(cell: nbformat.NotebookNode) -> float:
-    """Seconds that a cell ran, as its kernel's messages say; 0 for text."""
-    times = cell.metadata.get("execution", {})
-    if "iopub.execute_input" not in times:
-        return 0.0
-    first, last = (
-        datetime.fromisoformat(times[name].replace("Z", "+00:00"))
-        for name in ("iopub.execute_input", "shell.execute_reply")
-    )
-    return round((last - first).total_seconds(), 1)
 
 
 def read() -> dict[str, dict]:
@@ -67,12 +66,12 @@ def main() -> None:
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         if sys.argv[1:] and not any(name in path.stem for name in sys.argv[1:]):
             continue
-        # Before it starts: how many other programs wanted a core, and how many cores there are.
+        # Before it starts: how many programs want a core, and how many cores there are.
         around = {"cores": os.cpu_count(), "load_before": round(os.getloadavg()[0], 1)}
         record = read() | {path.stem: measured(path) | around}
         text = json.dumps(dict(sorted(record.items())), indent=1)
         RECORD.write_text(text + "\n", encoding="utf-8")
-        print(f"{path.stem}: {record[path.stem]['seconds']:.0f} s", flush=True)
+        print(f"{path.stem}: {record[path.stem]['processor_seconds']:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
