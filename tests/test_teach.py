@@ -120,7 +120,7 @@ def test_each_slide_of_a_lecture_has_something_to_say():
 
 
 def test_every_file_is_one_and_asks_no_host(made):
-    assert set(made) == {f"{n}.html" for n in (*LECTURES, *SHEETS, "quiz", "solutions")}
+    assert set(made) == {f"{n}.html" for n in (*LECTURES, *SHEETS, "quiz", "solutions", "index")}
     for name, text in made.items():
         loaded = re.findall(
             r"(?:\bsrc|@import|url\(|<link[^>]*href)[=( ]*[\"']?([^\"')\s>]+)", text

@@ -48,6 +48,10 @@ def pages() -> dict[str, str]:
         for other in SHEETS.values():  # what is a text there is a page here
             text = text.replace(f"]({other[1].name}", f"]({other[1].stem}.html")
         made[f"{name}.html"] = sheet(title, markdown(text))
+    titles = LECTURES | {name: title for name, (title, _) in SHEETS.items()}
+    titles |= {"quiz": "Quiz", "solutions": "Solutions"}
+    links = "".join(f"<li><a href='{n}.html'>{html.escape(t)}</a></li>" for n, t in titles.items())
+    made["index.html"] = sheet("For a room", f"<h1>For a room</h1><ul>{links}</ul>")
     return made
 
 
