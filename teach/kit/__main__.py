@@ -24,14 +24,14 @@ SHEETS = {
 }
 
 
-def sheet(title: str, body: str) -> str:
-    """A page to read and to print, in one file."""
+def sheet(title: str, body: str, kind: str = "") -> str:
+    """A page to read and to print, in one file; what has the kind ``forms`` is written on."""
     style = (Path(__file__).parent / "sheet.css").read_text(encoding="utf-8")
     return (
         "<!doctype html>\n<html lang='en'>\n<head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{html.escape(title)}</title>\n<style>\n{style}</style></head>\n"
-        f"<body>\n{body}\n</body>\n</html>\n"
+        f"<body class='{kind}'>\n{body}\n</body>\n</html>\n"
     )
 
 
@@ -47,7 +47,7 @@ def pages() -> dict[str, str]:
         text = path.read_text(encoding="utf-8")
         for other in SHEETS.values():  # what is a text there is a page here
             text = text.replace(f"]({other[1].name}", f"]({other[1].stem}.html")
-        made[f"{name}.html"] = sheet(title, markdown(text))
+        made[f"{name}.html"] = sheet(title, markdown(text), "forms" if name == "print" else "")
     titles = LECTURES | {name: title for name, (title, _) in SHEETS.items()}
     titles |= {"quiz": "Quiz", "solutions": "Solutions"}
     links = "".join(f"<li><a href='{n}.html'>{html.escape(t)}</a></li>" for n, t in titles.items())
