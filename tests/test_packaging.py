@@ -139,6 +139,12 @@ def test_every_third_party_import_of_the_tests_is_declared():
     assert undeclared(ROOT / "tests", DEPENDENCIES + TEST_EXTRA) == {}
 
 
+def test_every_third_party_import_of_what_is_for_a_room_is_declared():
+    extras = PROJECT["optional-dependencies"]
+    assert undeclared(ROOT / "teach" / "kit", DEPENDENCIES + extras["teach"]) == {}
+    assert undeclared(ROOT / "teach" / "workshop", []) == {}
+
+
 def test_the_order_names_every_core_file():
     assert {path.stem for path in CORE_FILES} <= set(ORDER)
 
