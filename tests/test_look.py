@@ -1,12 +1,16 @@
 """One visual language: nothing that is drawn has a colour or a size of its own."""
 
 import ast
+import io
 import json
 import re
 from pathlib import Path
 
 import pytest
+from matplotlib.colors import to_hex, to_rgb
+from PIL import Image
 
+from grpo_mini.course import figures
 from grpo_mini.experiments import look
 
 ROOT = Path(__file__).parents[1]
@@ -119,3 +123,42 @@ def test_text_stays_readable_on_every_tint_in_both_themes():
         assert contrast(over(tinted, "#111111"), "#FFFFFF") >= 4.5, colour
     assert look.tint(look.PLUS, 5.0) == look.tint(look.PLUS, 1.0)
     assert look.tint(look.PLUS, 0.0).endswith("00")
+
+
+def turned(colour: str) -> str:
+    """What a dark theme makes of a picture's colour (Filter Effects Module Level 1)."""
+    assert "filter:invert(.9) hue-rotate(180deg)" in look.STYLE
+    red, green, blue = (0.9 - 0.8 * part for part in to_rgb(colour))
+    parts = (
+        -0.574 * red + 1.430 * green + 0.144 * blue,
+        0.426 * red + 0.430 * green + 0.144 * blue,
+        0.426 * red + 1.430 * green - 0.856 * blue,
+    )
+    return to_hex([min(max(part, 0.0), 1.0) for part in parts])
+
+
+def test_a_dark_theme_turns_black_to_white_and_leaves_hues():
+    for before, after in (("#000000", 0.9), ("#FFFFFF", 0.1)):
+        assert to_rgb(turned(before)) == pytest.approx([after] * 3, abs=0.01)
+    red, green, blue = to_rgb(turned(look.PLUS))
+    assert green > blue > red
+
+
+def test_ink_is_read_on_every_cell_of_a_heat_strip_in_both_themes():
+    for i in range(figures.SIGNED.N):
+        cell = to_hex(figures.SIGNED(i))
+        assert contrast(look.INK, cell) >= 4.5, cell
+        assert contrast(turned(look.INK), turned(cell)) >= 4.5, cell
+    for colour in (look.INK, look.RULE, look.QUIET):
+        assert contrast(turned(colour), turned("#FFFFFF")) >= 4.5, colour
+
+
+def test_paper_grid_and_series_keep_their_colours_in_a_stored_picture():
+    """48 colours are few: a grid that takes the tint of a line beside it is a faint pink one."""
+    figure, (axes,) = figures.panels()
+    series = {"right": [i / 30 for i in range(30)], "wrong": [0.3] * 30}
+    figures.lines(axes, range(30), series, "a title", "step", "share")
+    picture = Image.open(io.BytesIO(look.png(figure)))
+    kept = {to_hex([part / 255 for part in rgb]) for _, rgb in picture.convert("RGB").getcolors()}
+    assert picture.mode == "P" and len(kept) <= 48
+    assert kept >= {colour.lower() for colour in ("#FFFFFF", look.GRID, look.PLUS, look.MINUS)}

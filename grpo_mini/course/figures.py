@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -26,8 +26,16 @@ from ..experiments.look import (
 
 # What a notebook's own plots take from the visual language; the rest is defined below.
 __all__ = ["INK", "LOOKS", "QUIET", "RULE", "SHADE", "SMALL", "TINY", "look_of"]
-# From blame over nothing to praise.
-SIGNED = LinearSegmentedColormap.from_list("signed", [MINUS, PAPER, PLUS])
+# From blame over nothing to praise; so light that ink is read on it, also where a dark theme turns
+# the picture. On much more than half a colour neither ink nor paper would be, in both themes.
+STRONGEST = 0.42
+SIGNED = LinearSegmentedColormap.from_list(
+    "signed",
+    [
+        [1 - strength * (1 - part) for part in to_rgb(colour)]
+        for colour, strength in ((MINUS, STRONGEST), (MINUS, 0), (PLUS, STRONGEST))
+    ],
+)
 
 
 def panels(
@@ -109,18 +117,21 @@ def curves(
 
 
 def strip(axes: Axes, rows: dict[str, Sequence[float]], columns: Sequence[str], title: str) -> None:
-    """Numbers as coloured cells with their value: green above 0 and purple below, as all praise
-    and blame."""
-    values = [list(row) for row in rows.values()]
-    limit = max(abs(v) for row in values for v in row if v == v) or 1.0
-    axes.imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit, aspect="auto")
-    for y, row in enumerate(values):
-        for x, value in enumerate(row):
-            if value == value:
-                dark = abs(value) > 0.65 * limit
-                axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=SMALL,
-                          color=PAPER if dark else INK)  # fmt: skip
+    """`cells` with names at their rows and columns."""
+    cells(axes, list(rows.values()))
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_title(title)
     axes.grid(False)
+
+
+def cells(axes: Axes, rows: Sequence[Sequence[float]]) -> None:
+    """Numbers as coloured cells with their value: green above 0 and purple below, as all praise
+    and blame."""
+    values = [list(row) for row in rows]
+    limit = max(abs(v) for row in values for v in row if v == v) or 1.0
+    axes.imshow(values, cmap=SIGNED, vmin=-limit, vmax=limit, aspect="auto", interpolation="none")
+    for y, row in enumerate(values):
+        for x, value in enumerate(row):
+            if value == value:
+                axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=SMALL)

@@ -22,6 +22,7 @@ from .widgets import (
 from .widgets.base import Lab
 from .widgets.microscope import RECORDED
 from .widgets.names import WORDS, named
+from .widgets.page import Shown
 
 
 def numbers(lab: type[Lab], **values) -> dict:
@@ -408,7 +409,7 @@ def shared_questions() -> dict[str, Question]:
     return QUESTIONS | RACE_QUESTIONS | ROLLOUT
 
 
-class Prediction:
+class Prediction(Shown):
     """A question to commit to, before the numbers that answer it are looked at.
 
     Args:
@@ -453,18 +454,16 @@ class Prediction:
         self.options.disabled = self.button.disabled = True
         return self.answer.value
 
-    def _repr_mimebundle_(self, **options) -> dict:
-        """The live question, and for pages without a kernel the answer folded away."""
+    def static(self) -> tuple[str, str]:
+        """The question, with its answer folded away."""
         right, evidence = self.question.verdict()
         chosen = "".join(f"<li>{html.escape(option)}</li>" for option in self.question.options)
-        static = (
+        page = (
             f"<b>Question {self.number}.</b> {html.escape(self.question.text)}<ul>{chosen}</ul>"
             f"<details><summary>Answer</summary>{html.escape(self.question.options[right])}. "
             f"{html.escape(evidence)} {html.escape(self.question.why)}</details>"
         )
-        bundle = self.view._repr_mimebundle_(**options)
-        text = f"Question {self.number}. {self.question.text}"
-        return {**bundle, "text/html": static, "text/plain": text}
+        return page, f"Question {self.number}. {self.question.text}"
 
 
 def predict(number: str) -> Prediction:

@@ -49,7 +49,7 @@ LOOK = {
     "axes.axisbelow": True, "axes.edgecolor": RULE, "axes.grid": True, "axes.grid.axis": "y",
     "axes.labelsize": LABEL, "axes.spines.right": False, "axes.spines.top": False,
     "axes.titlesize": TITLE, "axes.titley": 1.0, "axes.unicode_minus": False, "grid.color": GRID,
-    "svg.hashsalt": "grpo_mini", "text.color": INK, "xtick.labelsize": TICK,
+    "svg.fonttype": "none", "svg.hashsalt": "grpo_mini", "text.color": INK, "xtick.labelsize": TICK,
     "ytick.labelsize": TICK,
 }  # fmt: skip
 
@@ -99,8 +99,19 @@ def png(figure: Figure, scale: int = 2, colours: int = 48) -> bytes:
     buffer, few = io.BytesIO(), io.BytesIO()
     figure.savefig(buffer, format="png", dpi=scale * PIXELS)
     picture = Image.open(buffer).convert("RGB")
-    method = Image.Quantize.MAXCOVERAGE  # a colour that is rare has a meaning too
-    picture = picture.quantize(colours, method=method, dither=Image.Dither.NONE)
+    # What there is most of, as it is, paper and grid among it; of the rest the farthest apart,
+    # since a colour that is rare has a meaning too.
+    counted = sorted(picture.getcolors(picture.width * picture.height), reverse=True)
+    chosen = [colour for _, colour in counted[: colours // 3]]
+    rest = picture.quantize(colours - len(chosen), method=Image.Quantize.MAXCOVERAGE).getpalette()
+    for colour in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+        near = (max(abs(a - b) for a, b in zip(colour, c, strict=True)) for c in chosen)
+        if min(near) > 8:  # what is nearest is found roughly: a twin would take a colour's place
+            chosen.append(colour)
+    palette = Image.new("P", (1, 1))
+    chosen += chosen[:1] * (256 - len(chosen))  # without these it would be filled with greys
+    palette.putpalette([part for colour in chosen for part in colour])
+    picture = picture.quantize(palette=palette, dither=Image.Dither.NONE)
     picture.save(few, format="png", optimize=True)
     return few.getvalue()
 

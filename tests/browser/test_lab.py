@@ -1,13 +1,15 @@
 """The widgets in JupyterLab, in a real browser: names, keyboard, mouse, training, no errors."""
 
-import html
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from itertools import product
+from pathlib import Path
 
 import ipywidgets
 import nbformat
@@ -16,6 +18,7 @@ import pytest
 from grpo_mini.course import widgets
 from grpo_mini.course.predictions import predict
 from grpo_mini.course.widgets.base import FloatSlider
+from grpo_mini.course.widgets.page import plain
 from tests.browser.chromium import BROWSER, FLAGS, sync_api
 
 IMPORTS = """\
@@ -28,6 +31,23 @@ LABS = {name: f"{name}()" for name in widgets.__all__} | {
     "GradientCloud": "GradientCloud(ExactPolicy([0.5, 1.2, 0.0, -0.5, 0.8]), torch.arange(5.0))",
     "RolloutMicroscope": "RolloutMicroscope()",
 }
+CARDS = """\
+from IPython.display import HTML, display
+for status in ("right", "wrong", "not tried yet", "ok", "problem", "note"):
+    display(Card(status, "Exercise 1.1", ("a line with `code`", "and one without"), "x = 1"))
+display(check("1.1", lambda *anything: ...), hint("1.1"), solution("1.1"), progress())
+display(table([{"name": "GRPO", "right": 0.5}, {"name": "PPO", "right": 0.25}]))
+display(token_grid([["7", "1", "<pad>"]], [[1, 1, 0]], ["1"]), preflight(), ledger(), chips())
+figure, (axes,) = figures.panels()
+figures.bars(axes, ["a", "b"], {"GRPO": [1, 2], "PPO": [2, 1]}, "a figure", "height")
+show(figure, "Two bars cross.")
+show_diff()"""
+PLANTED = """\
+from IPython.display import HTML
+HTML('<div style="background:#888;color:#999">pale</div><div style="font-size:10px">small</div>'
+     '<div style="opacity:.3">faint</div><b>upper</b><div style="margin-top:-14px">lower</div>'
+     '<img alt=" " width="9" src="data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEA'
+     'AAICTAEAOw=="/>')"""
 GOAL = 2000  # steps that no test waits for
 SMALL = "prompts_per_step=4, group_size=4, max_new_tokens=16, train_problems=64, device='cpu'"
 CELLS = {"imports": IMPORTS} | LABS | {
@@ -35,6 +55,8 @@ CELLS = {"imports": IMPORTS} | LABS | {
     "meanwhile": "print('step', board.trainer.step, board.running)",
     "predict 5.A": "predict('5.A')",
     "predict 5.B": "predict('5.B')",
+    "cards": CARDS,
+    "planted": PLANTED,
     "case": "from grpo_mini.course.widgets.case_file import open_case\nopen_case('H')",
     "last": "print('all', 'shown')",
 }  # fmt: skip
@@ -61,6 +83,7 @@ def server(tmp_path_factory):
     log = (folder / "log.txt").open("w", encoding="utf-8")
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}",
                "--ip=127.0.0.1", "--IdentityProvider.token=secret", "--allow-root",
+               "--LabApp.expose_app_in_browser=True",  # for changing its theme
                f"--ServerApp.root_dir={folder}"]  # fmt: skip
     # Render cells that are out of sight too, and ask nobody about news.
     for name, text in (
@@ -125,11 +148,6 @@ def page(server):
 def cell(page, name: str):
     """The cell with code ``CELLS[name]``."""
     return page.locator(".jp-Notebook .jp-CodeCell").nth(list(CELLS).index(name))
-
-
-def plain(text: str) -> str:
-    """HTML as it is read."""
-    return html.unescape(re.sub(r"<[^>]+>", "", text))
 
 
 class View:
@@ -242,6 +260,44 @@ def test_it_is_seen_whole_with_its_picture_described_and_no_small_print(view):
     view.page.set_viewport_size({"width": 1280, "height": 900})
 
 
+@pytest.fixture(params=["JupyterLab Light", "JupyterLab Dark"], scope="module")
+def themed(request, page):
+    """The page in a theme."""
+    choose = "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})"
+    page.evaluate(choose, request.param)
+    light = str(request.param.endswith("Light")).lower()
+    page.locator(f"body[data-jp-theme-light='{light}']").wait_for()
+    yield page
+    page.evaluate(choose, "JupyterLab Light")
+    page.locator("body[data-jp-theme-light='true']").wait_for()
+
+
+MEASURE = (Path(__file__).parent / "measure.js").read_text(encoding="utf-8")
+
+
+def test_all_can_be_read_in_light_and_dark(themed):
+    """Type of 11 px and more, no overlap, contrast of 4.5 to 1, a text for every picture."""
+    themed.set_viewport_size({"width": 1366, "height": 768})
+    found = {
+        name: cell(themed, name).locator(".jp-OutputArea.jp-Cell-outputArea").evaluate(MEASURE)
+        for name in CELLS
+        if name not in ("imports", "planted", "meanwhile")
+    }
+    themed.set_viewport_size({"width": 1280, "height": 900})
+    assert not {name: faults for name, faults in found.items() if faults}
+
+
+def test_what_cannot_be_read_is_found(themed):
+    """The planted ones: each of the faults is seen, and none of another kind."""
+    area = cell(themed, "planted").locator(".jp-OutputArea.jp-Cell-outputArea")
+    found = "\n".join(sorted(area.evaluate(MEASURE)))
+    expected = [
+        '"faint" has a contrast of [123]', '"pale" has a contrast of 1', '"small" is 10 px high',
+        '"upper" and "lower" overlap', "a picture says nothing to those who hear",
+    ]  # fmt: skip
+    assert re.fullmatch(r"[^\n]*\n".join(expected) + ".*", found), found
+
+
 def updates(page) -> list[str]:
     """What the page told the kernel about values of controls."""
     frames = [f if isinstance(f, bytes) else f.encode() for f in page.sent]
@@ -350,6 +406,54 @@ def test_the_board_trains_while_the_kernel_is_free(page):
     assert step() == ask(running=False) == stopped
 
 
+RESTS = {"Pause": "paused|ready", "One step": "paused", "Reset": "ready", "Play": "training"}
+
+
+def test_every_two_presses_on_the_board_lead_to_what_the_second_says(page):
+    """Between steps, and both at once while it rests or trains; a button that is off stays so."""
+    box = cell(page, "board")
+    buttons = {name: box.get_by_role("button", name=name, exact=True) for name in RESTS}
+
+    def state(name: str) -> None:
+        said = re.compile(rf"^({RESTS[name]})")
+        sync_api.expect(box.get_by_role("status")).to_have_text(said)
+
+    def off(name: str, then: str) -> bool:
+        """Pressed where ``then`` was pressed before: it would change nothing."""
+        rests = name == "Pause" and then != "Play"
+        return rests or (name == then and name in ("Play", "Reset"))
+
+    def start(name: str) -> None:
+        """It rests after a step, or trains."""
+        for each in ("One step", "Reset", "One step", *(["Play"] if name == "Play" else [])):
+            buttons[each].click()
+            state(each)
+
+    def press(name: str, then: str) -> str:
+        if off(name, then):
+            sync_api.expect(buttons[name]).to_be_disabled()
+            return then
+        buttons[name].click()
+        state(name)
+        return name
+
+    for first, second in product(RESTS, repeat=2):
+        start("One step")
+        press(second, press(first, "One step"))
+    for begin in ("One step", "Play"):
+        names = [name for name in RESTS if not off(name, begin)]
+        for first, second in product(names, repeat=2):
+            start(begin)
+            page.evaluate(
+                "([one, other]) => { one.click(); other.click(); }",
+                [buttons[first].element_handle(), buttons[second].element_handle()],
+            )
+            state(second)
+    start("One step")
+    buttons["Reset"].click()
+    state("Reset")
+
+
 def test_a_prediction_is_committed_with_the_mouse_and_judged(page):
     box = cell(page, "predict 5.B")
     options = box.get_by_role("radiogroup", name="Question 5.B.", exact=True)
@@ -376,6 +480,36 @@ def test_a_prediction_is_committed_with_the_keyboard_and_judged(page):
     judged = plain(predict("5.A").commit(1))
     assert judged.startswith("Yes.")
     sync_api.expect(box.get_by_role("status")).to_have_text(judged)
+
+
+def test_a_saved_notebook_shows_pictures_and_says_how_to_wake_them(page, server):
+    """Opened again its widgets are gone: no cell says "model not found", each says what to do."""
+    static = page.locator(".grpo-static")
+    sync_api.expect(static).to_have_count(len(LABS) + 4)  # the board, two questions, a case
+    assert not any(picture.is_visible() for picture in static.all()), "beside the live widget"
+    page.keyboard.press("Control+s")
+    saved = server[1].parent / "widgets.ipynb"
+    deadline = time.monotonic() + 60
+    while saved.read_text(encoding="utf-8").count("grpo-static") < len(LABS):
+        assert time.monotonic() < deadline, "the notebook is not saved"
+        page.wait_for_timeout(200)
+    shutil.copy(saved, saved.with_name("later.ipynb"))
+    later = page.context.browser.new_page()
+    later.set_default_timeout(180_000)
+    later.goto(f"{server[0]}/lab/workspaces/later/tree/later.ipynb?token=secret")
+    later.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+    for name in LABS:
+        shown = cell(later, name).locator(".jp-OutputArea-child").locator("visible=true")
+        sync_api.expect(shown).to_have_count(1)
+        sync_api.expect(shown).to_contain_text("Run this cell, and it answers to its controls.")
+        if name != "RolloutMicroscope":  # its picture is text
+            picture = shown.locator("img.grpo-picture")
+            assert picture.evaluate("image => image.naturalWidth") >= 800
+            sync_api.expect(shown).to_contain_text(picture.get_attribute("alt"))
+    board = cell(later, "board").locator(".jp-OutputArea-child").locator("visible=true")
+    sync_api.expect(board).to_have_count(1)
+    sync_api.expect(board).to_contain_text("run this cell in JupyterLab")
+    later.close()
 
 
 def test_a_case_of_the_zoo_is_solved_with_the_keyboard(page):

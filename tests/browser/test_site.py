@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from grpo_mini.course.widgets.page import plain
 from tests.browser.chromium import BROWSER, FLAGS, sync_api
 
 ROOT = Path(__file__).parents[2]
@@ -59,11 +60,6 @@ def page(site, browser):
 
 def cells(path: Path, kind: str) -> list:
     return [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == kind]
-
-
-def plain(text: str) -> str:
-    """HTML as it is read, without its style sheets."""
-    return html.unescape(re.sub(r"<style>.*?</style>|<[^>]+>", "", text, flags=re.S))
 
 
 def words(text: str) -> set[str]:

@@ -162,6 +162,6 @@ def test_an_error_in_the_training_is_shown_on_the_board(small_trainer):
 
 
 def test_the_static_view_shows_the_start_and_says_what_to_do(small_trainer):
-    bundle = TrainingBoard(small_trainer())._repr_mimebundle_()
-    assert "run this cell in JupyterLab" in bundle["text/html"]
-    assert "data:image/png;base64," in bundle["text/html"]
+    page, _ = TrainingBoard(small_trainer()).static()
+    assert "run this cell in JupyterLab" in page
+    assert "data:image/png;base64," in page

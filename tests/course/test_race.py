@@ -100,7 +100,7 @@ def test_without_runs_it_says_how_to_make_them(tmp_path):
 
 
 def test_the_static_view_has_picture_and_sentence(viewer):
-    page = viewer._repr_mimebundle_()["text/html"]
+    page = viewer.static()[0]
     assert "<img class='grpo-picture' alt=" in page and viewer.sentence(viewer.numbers) in page
 
 

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from grpo_mini import load_policy
 from grpo_mini.advantages import compute_relative_rewards, gae, leave_one_out, standardize
 from grpo_mini.course import ExactPolicy, GradientCloud, SamplingTree, predictions, widgets
-from grpo_mini.course.widgets import moving
+from grpo_mini.course.widgets import moving, page
 from grpo_mini.course.widgets.base import Lab, slider
 from grpo_mini.experiments.look import REFERENCE
 from grpo_mini.losses import clipped_surrogate, entropy, kl_penalty, token_weights
@@ -137,12 +137,19 @@ def test_the_controls_of_the_view_are_all_there_and_named(kind):
 @pytest.mark.parametrize("kind", LABS)
 def test_the_static_view_has_picture_and_sentence(kind):
     lab = kind()
-    bundle = lab._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in bundle
-    assert "<img class='grpo-picture' alt=" in bundle["text/html"]
-    assert "data:image/png;base64," in bundle["text/html"]
-    assert lab.sentence(lab.numbers) in bundle["text/html"]
-    assert "Run this cell" in bundle["text/html"]
+    stored, text = lab.static()
+    assert "<img class='grpo-picture' alt=" in stored
+    assert "data:image/png;base64," in stored
+    assert lab.sentence(lab.numbers) in stored and page.plain(lab.sentence(lab.numbers)) in text
+    assert "Run this cell" in stored
+
+
+def test_a_cell_has_the_picture_and_the_live_widget(monkeypatch):
+    shown = []
+    monkeypatch.setattr(page, "display", lambda data, raw: shown.append(set(data)))
+    widgets.GroupSize()._ipython_display_()
+    live = "application/vnd.jupyter.widget-view+json"
+    assert shown == [{"text/html", "text/plain"}, {live}]
 
 
 @pytest.mark.parametrize("kind", LABS)
@@ -497,3 +504,24 @@ def test_the_walk_begins_where_it_says_and_its_rewards_are_its_policys():
         assert row["reward"] == pytest.approx((policy @ moving.REWARDS).item())
         moved = [p + c for p, c in zip(row["probs"], row["change"], strict=True)]
         assert after["probs"] == pytest.approx(moved, abs=1e-6)
+
+
+# ---------------------------------------------------------------------------- what is kept
+
+
+@pytest.mark.parametrize("kind", LABS)
+def test_a_picture_holds_what_was_drawn_last_and_nothing_more(kind):
+    """Panels stay from picture to picture: a bar or a name that stayed too would pile up."""
+
+    def shown(lab) -> list[list[str]]:
+        held = [lab.figure.get_children()]
+        for axes in lab.figure.axes:
+            held += [axes.get_children(), axes.containers]
+        return [[type(artist).__name__ for artist in some] for some in held]
+
+    lab = kind()
+    before = shown(lab)
+    for name in [*lab.presets, *lab.presets]:
+        lab.preset(name)
+    lab.reset()
+    assert shown(lab) == before

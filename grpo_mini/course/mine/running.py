@@ -103,7 +103,7 @@ class MyGRPO:
                 f"<div style='border:1px solid {colour};border-top:6px solid {colour};"
                 f"border-radius:4px;padding:4px 10px;line-height:1.5'><b>{stage}</b>{rows}</div>"
             )
-        arrow = "<div style='align-self:center;opacity:0.6' aria-hidden='true'>→</div>"
+        arrow = "<div style='align-self:center;opacity:0.7' aria-hidden='true'>→</div>"
         return (
             f"<div><b>{html.escape(self._title())}</b></div><div style='display:flex;"
             f"flex-wrap:wrap;gap:6px;align-items:stretch;margin:6px 0'>{arrow.join(boxes)}</div>"

@@ -10,7 +10,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ...experiments.look import LARGE_TEXT, LOOK, PIXELS, STYLE, picture_html, svg
+from .looks import emptied
 from .names import WORDS, named
+from .page import Shown, plain
 
 WIDTH, HEIGHT = 8.6, 3.4  # of a picture, in inches
 LABEL = {"description_width": "150px"}
@@ -61,7 +63,7 @@ def flag(label: str, value: bool) -> ipywidgets.Checkbox:
     return ipywidgets.Checkbox(value, description=label, style=LABEL, layout=WIDE)
 
 
-class Lab:
+class Lab(Shown):
     """A widget: ``compute`` and ``draw`` are pure, the class only owns the controls.
 
     Attributes:
@@ -197,8 +199,7 @@ class Lab:
 
     def drawn(self) -> Figure:
         """The figure with the picture of the numbers."""
-        for artist in self.figure.get_children()[1:]:  # all but the background
-            artist.remove()
+        emptied(self.figure)
         self.draw(self.figure, self.numbers)
         return self.figure
 
@@ -212,12 +213,11 @@ class Lab:
         with matplotlib.rc_context(LOOK):
             return picture_html(self.drawn(), words)
 
-    def _repr_mimebundle_(self, **options) -> dict:
-        """The live widget, and for pages without a kernel its picture with its sentence."""
+    def static(self) -> tuple[str, str]:
+        """Picture and sentence."""
         words = self.sentence(self.numbers)
-        static = (
-            f"{self.head()}<br>{self.static_picture(words)}<div>{words}</div>"
+        page = (
+            f"{self.head()}<br>{self.static_picture(plain(words))}<div>{words}</div>"
             f"<div><i>Run this cell, and it answers to its controls.</i></div>"
         )
-        bundle = self.view._repr_mimebundle_(**options)
-        return {**bundle, "text/html": static, "text/plain": f"{self.title}: {words}"}
+        return page, f"{self.title}: {plain(words)}"

@@ -3,9 +3,9 @@
 import torch
 
 from ...advantages import compute_relative_rewards
-from ...experiments.look import LABEL, REFERENCE, RULE, SERIES, TINY
+from ...experiments.look import LABEL, REFERENCE, SERIES, TINY
 from .base import Lab, choice, flag, slider
-from .looks import axes_of, bars_with_numbers, names_below
+from .looks import axes_of, bars_at, bars_with_numbers, names_below, zero_line
 
 TRUE = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0)  # what the verifier pays the group
 LENGTHS = (14, 44, 10, 38, 12, 56)  # characters of the responses
@@ -98,11 +98,12 @@ class BiasLab(Lab):
             (right, "advantages: fair (grey), biased", numbers["fair"], numbers["biased"],
              turned),
         ):  # fmt: skip
-            axes.bar([x - 0.2 for x in range(len(fair))], fair, 0.38, color=REFERENCE)
+            places = [x - 0.2 for x in range(len(fair))]
+            bars_at(axes, places, fair, 0.38, REFERENCE)
             # Only the judge's bars bear their numbers: two beside each other are a blur.
             places = [x + 0.2 for x in range(len(biased))]
             bars_with_numbers(axes, places, biased, 0.38, size=TINY, color=SERIES[1], hatch="//")
-            axes.axhline(0, color=RULE, linewidth=1)
+            zero_line(axes)
             axes.set_title(title)
             axes.margins(y=0.25)
             names_below(axes, [f"{i + 1} ({n})" for i, n in enumerate(LENGTHS)], marked=marked)

@@ -11,13 +11,14 @@ from ...machine.random import random_states, set_random_states
 from ...trainer import Trainer
 from ..live import Watch, progress_html
 from .names import WORDS, named
+from .page import Shown
 
 BOARDS: "weakref.WeakKeyDictionary[Trainer, TrainingBoard]" = weakref.WeakKeyDictionary()
 PLAY, PAUSE, ONE_STEP, RESET = "Play", "Pause", "One step", "Reset"
 ICONS = {PLAY: "play", PAUSE: "pause", ONE_STEP: "step-forward", RESET: "undo"}
 
 
-class TrainingBoard:
+class TrainingBoard(Shown):
     """Train ``trainer`` from the page; nothing runs until a button is pressed.
 
     Training goes on in a thread of its own, a step at a time, so that other cells can run. A press
@@ -153,12 +154,10 @@ class TrainingBoard:
             why = self.state if self._retired else idle[name]
             button.disabled, button.tooltip = bool(why), f"{name}: {why}" if why else name
 
-    def _repr_mimebundle_(self, **options) -> dict:
-        """The live board; a page without a kernel shows it at its start."""
+    def static(self) -> tuple[str, str]:
+        """The board at its start."""
         text = "Training board: run this cell in JupyterLab to play, pause and step a training."
-        bundle = self.view._repr_mimebundle_(**options)
-        static = f"<b>Training board</b>{self.watch.html()}<i>{text}</i>"
-        return {**bundle, "text/html": static, "text/plain": text}
+        return f"<b>Training board</b>{self.watch.html()}<i>{text}</i>", text
 
 
 def _state(trainer: Trainer) -> dict:

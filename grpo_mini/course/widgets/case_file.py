@@ -32,6 +32,7 @@ from ..cases import (
 )
 from ..memory import remember
 from .names import WORDS, named
+from .page import Shown
 
 __all__ = ["CASES", "debrief", "open_case", "rules", "score", "twins"]
 
@@ -118,7 +119,7 @@ def solution_html(letter: str, runs: Path = RUNS) -> str:
     )
 
 
-class CaseFile:
+class CaseFile(Shown):
     """One case: its brief, evidence to buy, a line-up to accuse from.
 
     Attributes:
@@ -240,19 +241,17 @@ class CaseFile:
         head = "<b>Yes.</b>" if solved else "<b>Given up.</b>"
         self.verdict.value = f"{head} {self.standing()}{solution_html(self.letter, self.runs)}"
 
-    def _repr_mimebundle_(self, **options) -> dict:
-        """The live case, and for pages without a kernel its brief and its line-up."""
+    def static(self) -> tuple[str, str]:
+        """The case's brief and its line-up."""
         lineup = "".join(
             f"<li>{SUSPECTS[name].text}</li>" for name in CASES[self.letter].suspects()
         )
-        static = (
+        page = (
             f"{self.brief()}<div>Evidence to be had, {PIECE} point each: "
             f"{'; '.join(self.offered)}. Who did it?</div><ul>{lineup}</ul>"
             "<div><i>Run this cell to open the case.</i></div>"
         )
-        words = in_words(self.letter, BRIEF, self.runs)
-        bundle = self.view._repr_mimebundle_(**options)
-        return {**bundle, "text/html": static, "text/plain": f"Case {self.letter}. {words}"}
+        return page, f"Case {self.letter}. {in_words(self.letter, BRIEF, self.runs)}"
 
 
 def open_case(letter: str) -> CaseFile:

@@ -5,7 +5,7 @@ import torch
 from ...experiments.look import INK, RULE, SERIES, SHADE
 from ...losses import clipped_surrogate
 from .base import Lab, flag, slider
-from .looks import axes_of
+from .looks import axes_of, numbers_below, numbers_beside
 
 LAST = 4.0  # the grid ends here, in steps of a fiftieth as the slider's
 GRID = torch.linspace(0.2, LAST, 191)
@@ -76,10 +76,12 @@ class ClipExplorer(Lab):
             axes.plot(GRID, numbers[name], look, color=colour, linewidth=2.5)
             axes.plot([numbers["ratio"]], [numbers[point]], "*", color=INK, markersize=17)
             axes.axvspan(1 - numbers["low"], 1 + numbers["high"], color=SHADE)
-            axes.set(title=title, xlabel="ratio (grey: clip range)")
+            axes.set_title(title)
             if numbers["dual"]:
                 axes.axvline(numbers["bound"], color=RULE, linestyle=":")
-                axes.set_xlabel("ratio (grey: clip range, dotted: c)")
+            dotted = ", dotted: c" if numbers["dual"] else ""
+            numbers_below(axes, f"ratio (grey: clip range{dotted})")
+            numbers_beside(axes)
 
     @staticmethod
     def sentence(numbers):

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from ...advantages import compute_relative_rewards, leave_one_out
-from ...experiments.look import INK, PAPER, REFERENCE, SERIES, TINY
+from ...experiments.look import INK, LABEL, PAPER, REFERENCE, SERIES, TINY
 from ..exact import ExactPolicy
 from .base import Lab, choice, slider
-from .looks import axes_of, bars_with_numbers
+from .looks import axes_of, bars_with_numbers, names_below, numbers_below, numbers_beside
 
 BASELINES = ("none", "expected reward", "largest reward", "own mean", "leave-one-out")
 ESTIMATES, DOTS = 1000, 300
@@ -92,8 +92,11 @@ class GradientCloud(Lab):
         )
         left.plot(*numbers["exact"], "*", color=INK, markersize=20)
         left.plot(*numbers["mean"], "X", color=SERIES[1], markersize=10, markeredgecolor=PAPER)
-        left.set(xlabel="gradient for token b", title="star: exact, cross: mean", **FRAME)
-        left.set_ylabel("gradient for token d", labelpad=2)
+        left.set(title="star: exact, cross: mean", **FRAME)
+        numbers_below(left, "gradient for token b")
+        numbers_beside(left)
+        left.text(-0.15, 0.5, "gradient for token d", transform=left.transAxes, fontsize=LABEL,
+                  rotation=90, ha="center", va="center")  # fmt: skip
         names = list(numbers["variances"])
         chosen = [name == numbers["baseline"] for name in names]
         bars_with_numbers(
@@ -102,7 +105,7 @@ class GradientCloud(Lab):
             hatch=["" if mine else "//" for mine in chosen],
         )  # fmt: skip
         labels = [name.replace(" ", "\n").replace("one-", "one-\n") for name in names]
-        right.set_xticks(range(len(names)), labels, fontsize=TINY)
+        names_below(right, labels, size=TINY)
         right.set(title="variance of an estimate")
         right.margins(y=0.12)
 

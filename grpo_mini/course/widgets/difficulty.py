@@ -3,7 +3,7 @@
 from ...experiments.look import RULE, SERIES, TICK
 from .base import Lab, flag, slider
 from .enumeration import weight
-from .looks import axes_of
+from .looks import axes_of, numbers_below, numbers_beside
 
 GRID = tuple(i / 50 for i in range(1, 50))
 
@@ -57,7 +57,9 @@ class Difficulty(Lab):
         ):
             axes.plot(GRID, line, look, color=colour, linewidth=2.5, label=name)
         axes.axvline(numbers["p"], color=RULE, linestyle=":")
-        axes.set(xlabel="p, chance to solve the prompt", ylim=(0, None), xlim=(0, 1))
+        axes.set(ylim=(0, None), xlim=(0, 1))
+        numbers_below(axes, "p, chance to solve the prompt")
+        numbers_beside(axes)
         axes.set_title("pull on the prompt" if numbers["times"] else "weight of the prompt")
         axes.legend(frameon=False, fontsize=TICK)
 

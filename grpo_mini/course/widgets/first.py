@@ -2,11 +2,11 @@
 
 from functools import lru_cache
 
-from ...experiments.look import INK, LABEL, QUIET, REFERENCE, SERIES, THOUGHT
+from ...experiments.look import INK, QUIET, REFERENCE, SERIES, THOUGHT
 from ...experiments.statistics import RUNS
 from ...experiments.thinking import read
 from .base import Lab, choice, slider
-from .looks import axes_of, bars_with_numbers, names_below
+from .looks import axes_of, bars_with_numbers, names_below, numbers_below, numbers_beside
 
 ALL = "mean of all eight"
 
@@ -87,7 +87,8 @@ class FirstToken(Lab):
         right.plot([step], [numbers["now"][0]], "o", color=INK, markersize=8, zorder=4)
         last = len(numbers["mean"]) - 1
         right.set(title="chance of <think>, each question", xlim=(-0.5, last + 0.5), ylim=(0, 1.05))
-        right.set_xlabel("training step", fontsize=LABEL)
+        numbers_below(right, "training step")
+        numbers_beside(right)
 
     @staticmethod
     def sentence(numbers):

@@ -3,8 +3,10 @@
 import torch
 
 from ...advantages import gae
-from ..figures import strip
+from ...experiments.look import TICK
+from ..figures import cells
 from .base import Lab, slider
+from .looks import axes_of, names_below, names_beside
 
 TOKENS = 8
 TRUE_VALUES = (0.3, 0.3, 0.3, 0.7, 0.7, 0.7, 0.9, 0.9)
@@ -53,14 +55,17 @@ class GAEExplorer(Lab):
 
     @staticmethod
     def draw(figure, numbers):
-        figure.subplots_adjust(left=0.15, right=0.985, top=0.88, bottom=0.1)
+        (axes,) = axes_of(figure, left=0.15, bottom=0.1)
+        axes.spines[:].set_visible(False)
         rows = {
             "V": numbers["values"],
             "A, PPO (GAE)": numbers["advantages"],
             "A, GRPO": numbers["flat"],
         }
-        columns = [f"token {t + 1}" for t in range(TOKENS)]
-        strip(figure.subplots(), rows, columns, "values and advantages, token by token")
+        cells(axes, list(rows.values()))
+        names_below(axes, [f"token {t + 1}" for t in range(TOKENS)], size=TICK)
+        names_beside(axes, list(rows))
+        axes.set_title("values and advantages, token by token")
 
     @staticmethod
     def sentence(numbers):

@@ -7,7 +7,7 @@ from ...advantages import compute_relative_rewards, silent_groups
 from ...experiments.look import INK, SERIES
 from .base import Lab, slider
 from .enumeration import chances, groups, weight
-from .looks import axes_of
+from .looks import axes_of, numbers_below, numbers_beside
 
 SIZES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 
@@ -78,9 +78,11 @@ class GroupSize(Lab):
         ):
             axes.plot(SIZES, numbers[f"{name}_curve"], look, color=colour)
             axes.plot([numbers["size"]], [numbers[name]], "*", color=INK, markersize=17)
-            axes.set_xlabel("group size G")
         left.set(title="share of silent groups", ylim=(-0.03, 1.05))
         right.set(title="noise of the baseline (std)", ylim=(-0.02, 0.4))
+        for axes in (left, right):
+            numbers_below(axes, "group size G")
+            numbers_beside(axes)
 
     @staticmethod
     def sentence(numbers):

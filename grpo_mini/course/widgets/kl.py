@@ -6,7 +6,7 @@ from ...experiments.look import REFERENCE, RULE, SERIES, TICK, TINY
 from ...losses import KL_ESTIMATORS, kl_penalty
 from ..exact import ExactPolicy
 from .base import Lab, slider
-from .looks import axes_of, bars_with_numbers, names_below
+from .looks import axes_of, bars_with_numbers, names_below, numbers_beside
 
 TARGETS = ("KL(pi||ref)", "KL(ref||pi)")
 
@@ -73,6 +73,7 @@ class KLEstimators(Lab):
         second.axhline(numbers["true"], color=RULE, linestyle=":")
         names_below(second, list(KL_ESTIMATORS), size=TICK)
         second.set_title("value ± std (dotted: KL)")
+        numbers_beside(second)
         norms = [sum(x * x for x in g) ** 0.5 for g in numbers["gradient"].values()]
         bars_with_numbers(third, range(5), norms, color=[SERIES[1]] * 3 + [SERIES[0], REFERENCE])
         names_below(third, [*KL_ESTIMATORS, "KL\npi||ref", "KL\nref||pi"], size=TINY)

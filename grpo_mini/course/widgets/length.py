@@ -2,10 +2,12 @@
 
 import torch
 
-from ...experiments.look import SERIES, SMALL
+from ...experiments.look import SERIES, TICK
 from ...losses import AGGREGATIONS, token_weights
 from .base import Lab, slider
-from .looks import axes_of, bars_with_numbers
+from .looks import axes_of, bars_with_numbers, legend_below, names_below
+
+LOOKS = ((SERIES[0], ""), (SERIES[1], "//"))  # of the two responses
 
 
 class Length(Lab):
@@ -45,16 +47,17 @@ class Length(Lab):
     def draw(figure, numbers):
         left, right = axes_of(figure, 2)
         for axes, kind, title in ((left, "token", "a token"), (right, "total", "the response")):
-            for i, (colour, hatch) in enumerate(((SERIES[0], ""), (SERIES[1], "//"))):
+            for i, (colour, hatch) in enumerate(LOOKS):
                 values = [numbers[kind][mode][i] for mode in AGGREGATIONS]
                 places = [x - 0.2 + 0.4 * i for x in range(3)]
-                label = f"response {i + 1}, {numbers['lengths'][i]} tokens"
                 bars_with_numbers(axes, places, values, 0.38, decimals=3, color=colour,
-                                  hatch=hatch, label=label)  # fmt: skip
-            axes.set_xticks(range(3), AGGREGATIONS)
+                                  hatch=hatch)  # fmt: skip
+            names_below(axes, AGGREGATIONS, size=TICK)
             axes.set_title(f"weight of {title}")
-            axes.margins(y=0.35)
-        left.legend(frameon=False, fontsize=SMALL)
+            axes.margins(y=0.12)
+        looks = zip(numbers["lengths"], LOOKS, strict=True)
+        legend_below(figure, {f"response {i + 1}, {n} tokens": look
+                              for i, (n, look) in enumerate(looks)})  # fmt: skip
 
     @staticmethod
     def sentence(numbers):

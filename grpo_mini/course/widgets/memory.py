@@ -1,9 +1,11 @@
 """Memory planner: what a training step holds, against the cards that one can rent."""
 
+from matplotlib.patches import Rectangle
+
 from ...experiments.forecast import GEOMETRIES, PARTS, PRECISIONS, forecast, peak
 from ...experiments.look import INK, LABEL, PAPER, PPO, QUIET, REFERENCE, SERIES, SMALL
 from .base import Lab, choice, flag, slider
-from .looks import axes_of
+from .looks import axes_of, legend_below
 
 CARDS = (8, 16, 24, 80)  # GB
 LOOKS = {
@@ -82,8 +84,8 @@ class MemoryPlanner(Lab):
             left = 0.0
             for name, size in zip(PARTS, parts, strict=True):
                 colour, hatch = LOOKS[name]
-                axes.barh(-y, size, 0.62, left=left, color=colour, hatch=hatch, edgecolor=PAPER,
-                          label=NAMES.get(name, name) if y == 0 else None)  # fmt: skip
+                axes.add_artist(Rectangle((left, -y - 0.31), size, 0.62, facecolor=colour,
+                                          hatch=hatch, edgecolor=PAPER))  # fmt: skip
                 left += size
             axes.text(left + limit / 100, -y, f"{left:.2f} GB", fontsize=LABEL, va="center")
             axes.text(-0.01, -y, phase, fontsize=LABEL, va="center", ha="right",
@@ -99,10 +101,7 @@ class MemoryPlanner(Lab):
         axes.xaxis.set_visible(False)
         axes.yaxis.set_visible(False)
         axes.spines["left"].set_color(QUIET)
-        figure.legend(
-            *axes.get_legend_handles_labels(), loc="lower center", ncols=8, fontsize=SMALL,
-            frameon=False, columnspacing=0.9, handlelength=1.4,
-        )  # fmt: skip
+        legend_below(figure, {NAMES.get(name, name): LOOKS[name] for name in PARTS})
 
     @staticmethod
     def sentence(numbers):

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from ...advantages import compute_relative_rewards, standardize
-from ...experiments.look import INK, LABEL, MINUS, PLUS, QUIET, REFERENCE, SERIES
+from ...experiments.look import INK, MINUS, PLUS, QUIET, REFERENCE, SERIES
 from .base import Lab, choice, slider
-from .looks import axes_of, bars_with_numbers, names_below
+from .looks import axes_of, bars_with_numbers, names_below, numbers_below, numbers_beside
 
 LOGITS = (0.5, 1.2, 0.0, -0.5, 0.8)
 REWARDS = torch.tensor([1.0, 0.2, 0.0, 2.0, 0.5])  # of the tokens a to e
@@ -138,7 +138,8 @@ class MovingDistribution(Lab):
         right.set(
             title="expected reward J (dotted: the most)", xlim=(-1, STEPS + 1), ylim=(0, 2.15)
         )
-        right.set_xlabel("step", fontsize=LABEL)
+        numbers_below(right, "step")
+        numbers_beside(right)
 
     @staticmethod
     def sentence(numbers):

@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
-
 from ...experiments.look import LOOKS, MEANT, RULE, TICK
 from ...experiments.statistics import RUNS, at, band, bootstrap, curve, load
 from .base import Lab, choice, flag
-from .looks import axes_of
+from .looks import axes_of, numbers_below, numbers_beside
 
 SETTINGS = {  # label of the recorded setting -> name in the legend
     "grpo": "GRPO",
@@ -120,10 +118,12 @@ class RaceViewer(Lab):
         if numbers["shown"]:
             axes.axvline(numbers["end"], color=RULE, linewidth=1, linestyle=":")
             axes.legend(fontsize=TICK, frameon=False, loc="lower right")
-        axes.set(title=f"{numbers['metric']} (held-out problems)", xlabel=numbers["x"])
+        axes.set(
+            title=f"{numbers['metric']} (held-out problems)",
+        )
         axes.set_ylim(0, None if numbers["metric"] == "response tokens" else 1.03)
-        axes.xaxis.set_major_locator(MaxNLocator(6))
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        numbers_below(axes, numbers["x"])
+        numbers_beside(axes)
 
     @staticmethod
     def sentence(numbers):

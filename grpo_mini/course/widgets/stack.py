@@ -5,7 +5,7 @@ import torch
 from ...advantages import compute_relative_rewards, silent_groups, standardize
 from ...experiments.look import REFERENCE, RULE, SERIES, TICK
 from .base import Lab, flag, slider
-from .looks import axes_of
+from .looks import axes_of, names_beside, numbers_below
 
 SIZE = 8
 RIGHT = {"easy": 7, "medium": 4, "hard": 1}
@@ -82,10 +82,11 @@ class NormalisationStack(Lab):
                         textcoords="offset points", ha="center",
                     )  # fmt: skip
         axes.axvline(0, color=RULE, linewidth=1)
-        axes.set_yticks(range(len(COLOURS)), list(COLOURS))
+        names_beside(axes, list(COLOURS))
         axes.set(title="advantages (larger dot: more samples)", ylim=(-0.6, 4.1))
         edge = 1.15 * max(3.0, *(abs(a) for row in numbers["advantages"] for a in row))
         axes.set_xlim(-edge, edge)
+        numbers_below(axes, "")
 
     @staticmethod
     def sentence(numbers):

@@ -106,7 +106,7 @@ class SamplingTree(Lab):
     @staticmethod
     def draw(figure, numbers):
         figure.subplots_adjust(left=0.01, right=0.99, top=0.91, bottom=0.02)
-        axes = figure.subplots()
+        (axes,) = figure.axes or [figure.subplots()]
         axes.set_axis_off()
         leaves = len(numbers["paths"][-1])
         axes.set(xlim=(-0.05, 5.4), ylim=(leaves - 0.4, -0.6))
