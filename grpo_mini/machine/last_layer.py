@@ -39,7 +39,7 @@ def weight_for_chunks(model: PreTrainedModel, tokens: int) -> Tensor | None:
     cap. Asked of the model at some tokens, not read in its configuration.
     """
     layer = model.get_output_embeddings()
-    if tokens * len(layer.weight) <= AT_ONCE:
+    if layer is None or tokens * len(layer.weight) <= AT_ONCE:
         return None
     some = {"input_ids": torch.arange(1, 9, device=model.device).unsqueeze(0)}  # 0 may be padding
     seen: list[Tensor] = []
@@ -48,7 +48,7 @@ def weight_for_chunks(model: PreTrainedModel, tokens: int) -> Tensor | None:
         logits, states = model(**some, use_cache=False).logits, states_of(model)(**some)
     hook.remove()
     # What the layer writes are the logits, and what it reads are the states, up to rounding.
-    is_all = layer.bias is None and torch.equal(seen[1].float(), logits.float())
+    is_all = getattr(layer, "bias", None) is None and torch.equal(seen[1].float(), logits.float())
     is_all &= torch.allclose(seen[0].float(), states.float(), rtol=0.01, atol=0.01)
     return layer.weight if is_all else None
 
