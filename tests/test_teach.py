@@ -186,6 +186,17 @@ def pruned(text: str) -> str:
     return re.sub(other, "", text, flags=re.DOTALL)
 
 
+def test_the_minutes_of_a_timetable_add_up():
+    text = (TEACH / "timetables.md").read_text(encoding="utf-8")
+    days = [re.findall(r"^\| (\d+):(\d\d) \| (\d+) \|", part, re.M) for part in text.split("## ")]
+    days = [[(60 * int(h) + int(m), int(length)) for h, m, length in day] for day in days if day]
+    assert len(days) == 2 and "| meeting |" in text
+    for day in days:
+        assert day[0][0] == 0
+        for (start, length), (following, _) in zip(day, day[1:], strict=False):
+            assert start + length == following, f"{start // 60}:{start % 60:02d}"
+
+
 def test_minutes_are_those_of_notebooks_that_are_there():
     record = minutes.read()
     names = {path.stem for path in stored.NOTEBOOKS.glob("*.ipynb")}
