@@ -33,6 +33,7 @@ PLACES = {
     "09": ("when the judge is a model, and biased", STAGES[2:3], "absent"),
     "10": ("the same way, with a larger model", STAGES, "absent"),
 }
+FADED = 0.65  # ink on paper stays at 4.5 to 1
 TYPE = "font-family='system-ui, sans-serif'"
 REWARDS = (0.0, 1.0, 1.0, 0.0)
 LENGTHS = (0, 60, 44, 0)  # of the thoughts, in pixels
@@ -54,6 +55,16 @@ def box(x: float, y: float, width: float, height: float, edge: str, lit: bool, d
     return (
         f"<rect x='{x}' y='{y}' width='{width}' height='{height}' rx='8' fill='{PAPER}' "
         f"stroke='{edge}' stroke-width='{4 if lit else 1.5}'{dashes}/>"
+    )
+
+
+def note(x: float, y: float, words: str, size: int, anchor: str = "middle", **more) -> str:
+    """A line of text beside the boxes, on paper of its own: a dark page is no ground for ink."""
+    wide = (0.66 if "font_weight" in more else 0.58) * size * len(words)
+    left = x - {"middle": wide / 2, "end": wide - 5}[anchor]
+    return (
+        f"<rect x='{left:.0f}' y='{y - size}' width='{wide:.0f}' height='{size + 5}' rx='3' "
+        f"fill='{PAPER}'/>" + text(x, y, words, size, anchor, fill=QUIET, **more)
     )
 
 
@@ -92,7 +103,7 @@ def inside(stage: str, x: float, y: float) -> str:
         )
     if stage == "advantages":
         values = advantages()
-        return bar(middle - 0.75, y + 36, 1.5, 66, INK) + "".join(
+        return bar(middle - 0.75, y + 36, 1.5, 64, INK) + "".join(
             bar(middle + min(value, 0) * 40, row - 6, abs(value) * 40, 11,
                 PLUS if value > 0 else MINUS)
             for row, value in zip(rows, values, strict=True)
@@ -120,13 +131,13 @@ def critic(how: str, x: float) -> str:
     parts, at = [], left
     for name, wide in zip(names, width, strict=True):
         parts.append(box(at, BELOW, wide, CRITIC_HIGH - 18, PPO, False, dashed=gone))
-        faded = {"opacity": 0.5} if gone else {}
+        faded = {"opacity": FADED} if gone else {}
         parts.append(text(at + wide / 2, BELOW + 25, name, 13, **faded))
         at += wide + 14
     middle = x + BOX / 2
     parts.append(arrow([(middle, BELOW - 3), (middle, TOP + HIGH + 6)], dashed=gone))
     word = "GRPO needs none of this:" if gone else "only PPO has this:"
-    return "".join(parts) + text(left - 14, BELOW + 25, word, 14, "end", fill=QUIET,
+    return "".join(parts) + note(left - 14, BELOW + 25, word, 14, "end",
                                  font_weight="bold")  # fmt: skip
 
 
@@ -139,7 +150,7 @@ def drawing(notebook: str) -> str:
         x = x_of[stage] = 2 + i * (BOX + GAP)
         on = stage in lit
         parts.append(box(x, TOP, BOX, HIGH, SERIES[0] if on else QUIET, on))
-        parts.append(f"<g opacity='{1 if on else 0.5}'>")
+        parts.append(f"<g opacity='{1 if on else FADED}'>")
         name = {"prompt": "prompt", "responses": "G responses"}.get(stage, stage)
         parts.append(text(x + BOX / 2, TOP + 24, name, 15, font_weight="bold"))
         parts.append(inside(stage, x, TOP) + "</g>")
@@ -155,7 +166,7 @@ def drawing(notebook: str) -> str:
     )
     parts.append(critic(how, x_of["advantages"]))
     if how == "gone":
-        parts.append(text(x_of["advantages"] + BOX / 2, TOP + HIGH - 5, "r − group mean", 13,
+        parts.append(text(x_of["advantages"] + BOX / 2, TOP + HIGH - 4, "r − group mean", 13,
                           fill=GRPO, font_weight="bold"))  # fmt: skip
     if how == "absent":
         y = TOP + HIGH + 18
@@ -167,12 +178,11 @@ def drawing(notebook: str) -> str:
         ]
         parts.append(arrow(back))
         parts.append(
-            text(
+            note(
                 (x_of["rewards"] + x_of["loss"] + BOX) / 2,
-                y - 4,
+                y + 4,
                 "the next responses come from the changed policy",
                 12,
-                fill=QUIET,
             )
         )
     head = (
