@@ -1,0 +1,144 @@
+"""The one page at the end: what was asked, tried, found, on which versions and seeds."""
+
+import html
+from datetime import date
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from ...experiments import look
+from ...experiments.record import provenance
+from ...experiments.statistics import Run
+from ...support.checkpoints import atomic_write
+from .. import figures
+from ..cards import Card
+from .project import Project
+from .stages import thinks
+
+# stage, points, what full points need. The first four are decided by a card, as far as it goes.
+RUBRIC = (
+    ("task", 3, "a task of one's own, with a working that is worth showing; its card says ok"),
+    ("reward", 4, "no attack is paid; three cheats of one's own that fit the task, and why"),
+    ("start", 2, "silence and chance at the start are named; a prediction stands before the run"),
+    ("training", 2, "trained on one's own pieces; gain with its interval, read rightly"),
+    (
+        "diagnosis",
+        4,
+        "what was learned, by which metrics it shows, what would have shown otherwise",
+    ),
+    ("comparison", 3, "the rule stands before the run; interval and verdict fit; limits are named"),
+    ("report", 2, "one page that can be followed and repeated; the next experiment is named"),
+)
+CSS = """
+body{font:15px/1.45 system-ui,sans-serif;max-width:52rem;margin:1.5rem auto;padding:0 1rem;
+color:#1a1a1a;background:#fff} h1{font-size:1.5rem;margin:0} h2{font-size:1.05rem;margin:.9rem 0
+.2rem} table{border-collapse:collapse} td,th{text-align:left;padding:.1rem .7rem .1rem 0;
+vertical-align:top} img{max-width:100%;height:auto} code{font-size:.92em} .small{font-size:.85rem}
+@media print{body{font-size:11px;margin:0}}
+"""
+
+
+def race_figure(runs: dict[str, list[Run]], name: str) -> tuple[Figure, str]:
+    """Right answers and thinking over samples, a line a seed; and what it shows, in words."""
+    figure, (left, right) = figures.panels(2)
+    said = []
+    for axes, metric, title in (
+        (left, "eval_accuracy", f"{name}: right answers"),
+        (right, "eval_think_share", "thinks first"),
+    ):
+        for algorithm, group in runs.items():
+            drawn = figures.look_of(algorithm.upper(), 0)
+            for run in group:
+                rows = run.evaluations()
+                axes.plot([row["samples"] for row in rows], [row[metric] for row in rows],
+                          label=None if run is not group[0] else algorithm.upper(),
+                          markersize=4, **drawn)  # fmt: skip
+        axes.set(title=title, xlabel="samples", ylim=(-0.03, 1.03))
+        axes.legend(fontsize=figures.SMALL, frameon=False)
+    for algorithm, group in runs.items():
+        rows = [run.evaluations() for run in group]
+        ends = [f"{r[0]['eval_accuracy']:.2f} to {r[-1]['eval_accuracy']:.2f}" for r in rows]
+        share = sum(thinks(run)[1] for run in group) / len(group)
+        said.append(f"{algorithm.upper()} goes from {', '.join(ends)} right, and thinks in "
+                    f"{share:.0%} at the end")  # fmt: skip
+    return figure, f"A line a seed. {'; '.join(said)}."
+
+
+def rubric_rows(cards: dict[str, Card]) -> list[dict]:
+    """The rubric with what the cards say; points are the teacher's."""
+    words = {"ok": "met", "problem": "not met", "note": "to read", "not tried yet": "missing"}
+    return [
+        {"stage": stage, "full points for": what,
+         "card": words[cards[stage].status] if stage in cards else "–", "points": f"__ of {most}"}
+        for stage, most, what in RUBRIC
+    ]  # fmt: skip
+
+
+def write_report(project: Project, name: str, words: dict[str, str]) -> Path:
+    """Write the page into the project's folder; open it in a browser, print it, hand it in.
+
+    Args:
+        name: whose it is.
+        words: what the learner has written, by heading; an empty one is marked as missing.
+    """
+    sections = [
+        _section(title, said.strip() or "(not written yet)") for title, said in words.items()
+    ]
+    sections += [_card(stage, card) for stage, card in project.cards.items()]
+    runs = project.runs
+    figure, sentence = race_figure(runs, project.task.name)
+    made = provenance()
+    headers = [run.header for group in runs.values() for run in group]
+    seeds = {label: [run.seed for run in group] for label, group in runs.items()}
+    config = headers[0]["config"]
+    shown = ("prompts_per_step", "group_size", "learning_rate", "max_new_tokens")
+    facts = {
+        "task file": f"{project.file.name} {project.file.mark}".strip(),
+        "start": ", ".join(
+            f"{k} {v}" for k, v in project.about_start.items() if k in ("steps", "minutes")
+        )
+        or project.start.name,
+        "seeds": "; ".join(
+            f"{label.upper()} {', '.join(map(str, s))}" for label, s in seeds.items()
+        ),
+        "GRPO": ", ".join(f"{key} {config[key]}" for key in shown if key in config),
+        "runs made by": f"commit {(headers[0].get('commit') or 'unknown')[:12]}, "
+        + ", ".join(f"{k} {v}" for k, v in headers[0]["versions"].items()),
+        "page made by": f"commit {(made['commit'] or 'unknown')[:12]}, "
+        + ", ".join(f"{k} {v}" for k, v in made["versions"].items()),
+    }
+    rubric = rubric_rows(project.cards)
+    page = (
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Capstone: "
+        f"{html.escape(project.task.name)}</title><style>{CSS}</style>"
+        f"<h1>Capstone: {html.escape(project.task.name)}</h1>"
+        f"<div>{html.escape(name)}, {date.today().isoformat()}</div>"
+        + "".join(sections)
+        + f"<h2>Runs</h2>{look.picture_html(figure, sentence)}<div>{html.escape(sentence)}</div>"
+        + "<h2>To make it again</h2>" + _table([{"": k, " ": v} for k, v in facts.items()])
+        + "<h2>Rubric</h2>" + _table(rubric) + "</html>\n"
+    )  # fmt: skip
+    path = project.folder / "report.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, page)
+    return path
+
+
+def _section(title: str, text: str) -> str:
+    return f"<h2>{html.escape(title)}</h2><div>{html.escape(text)}</div>"
+
+
+def _card(stage: str, card: Card) -> str:
+    lines = "".join(f"<div>{html.escape(line.replace('`', ''))}</div>" for line in card.lines)
+    return (
+        f"<h2>{html.escape(stage)}: {html.escape(card.title)}</h2><div class='small'>{lines}</div>"
+    )
+
+
+def _table(rows: list[dict]) -> str:
+    head = "".join(f"<th>{html.escape(key)}</th>" for key in rows[0])
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(str(value))}</td>" for value in row.values()) + "</tr>"
+        for row in rows
+    )
+    return f"<table class='small'><tr>{head}</tr>{body}</table>"
