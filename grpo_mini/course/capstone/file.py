@@ -1,5 +1,6 @@
 """The learner's task file: where it is, how it begins, and reading it."""
 
+import ast
 import os
 import re
 from collections.abc import Callable
@@ -31,7 +32,7 @@ class TaskFile:
         task: problems, demonstrations, reward.
         cheats: record -> responses that must earn nothing; None: the file has no such function.
         name: the file's.
-        mark: changes with the file's text.
+        mark: changes with what the file does; not with comments, docstrings and its cheats.
     """
 
     task: Task
@@ -100,7 +101,12 @@ def of_the_course(name: str) -> TaskFile:
 
 
 def _mark(source: str) -> str:
-    return sha256(source.encode()).hexdigest()[:8]
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body.pop(0)
+    tree.body = [node for node in tree.body if getattr(node, "name", "") != "cheats"]
+    return sha256(ast.dump(tree).encode()).hexdigest()[:8]
 
 
 def _line(error: Exception, path: Path) -> str:

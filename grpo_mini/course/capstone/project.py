@@ -123,9 +123,10 @@ class Project:
     # ------------------------------------------------------------------ 3: the warm start
 
     def warm_start(self, run: bool, minutes: float = 4.0) -> None:
-        """Imitate demonstrations, for at most about so many minutes; only if ``run``."""
+        """Imitate demonstrations, for about so many minutes; only if ``run``, and once a file."""
         if run:
             self._require_own()
+        if run and self.about_start.get("mark") != self.file.mark:
             steps, began = self.steps_that_fit(minutes), time.perf_counter()
             model, tokenizer = warm_start(self.task, steps, start=TINY_QWEN)
             model.save_pretrained(self.start)
@@ -177,9 +178,9 @@ class Project:
 
     # ------------------------------------------------------------------ 4 and 5: one training
 
-    def trained(self, trainer, before: dict, after: dict) -> Card:
-        """Did it learn more than the luck of the exam? Stage 4's card."""
-        self.cards["training"] = card = stages.exam_card(before, after)
+    def trained(self, before: dict, after: dict, size: int) -> Card:
+        """Did it learn more than the luck of an exam of that size? Stage 4's card."""
+        self.cards["training"] = card = stages.exam_card(before, after, size)
         return card
 
     def diagnosed(self, history: list[dict], words: str) -> Card:
