@@ -20,7 +20,7 @@ from grpo_mini.course.capstone import (
     write_report,
 )
 from grpo_mini.course.capstone.attacks import attack_all, constant, in_order
-from grpo_mini.course.capstone.project import Start
+from grpo_mini.course.capstone.stages import Start
 from grpo_mini.course.capstone.two_turns import TwoTurnTrainer
 from grpo_mini.course.exercises.ppo_vs_grpo import interval_of_difference
 from grpo_mini.experiments import evidence

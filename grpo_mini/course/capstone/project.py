@@ -6,7 +6,6 @@ is the course's worked example, whose start and runs are shipped in ``data/``.
 
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -29,31 +28,11 @@ from ..live import responses
 from . import file, stages
 from .attacks import Paid, attack_all, constant, in_order
 from .file import TaskFile
+from .stages import Start
 
 MOST_STEPS, FEWEST_STEPS = 400, 60  # of a warm start
 ASKED, GROUP = 32, 8  # questions, and responses to each, for a look at the start
 NAME = "runs"  # of the learner's file of runs
-
-
-@dataclass
-class Start:
-    """What the warm-started model does before any reward.
-
-    Attributes:
-        right, thinks, silent, cut: shares, of the responses and of the groups.
-        right_thinking, right_else: shares of right ones among those that think, and the others.
-        questions, texts, rewards: one response to each of a few questions.
-    """
-
-    right: float
-    thinks: float
-    silent: float
-    cut: float
-    right_thinking: float
-    right_else: float
-    questions: list[str]
-    texts: list[str]
-    rewards: list[float]
 
 
 class Project:
@@ -300,9 +279,14 @@ class Project:
             else f"data/runs/capstone-{self.example}.jsonl"
         )
         number = ", ".join(f"{len(group)} of {label.upper()}" for label, group in runs.items())
+        seconds = sum(run.rows[-1]["train_seconds"] for group in runs.values() for run in group)
         commit = (header.get("commit") or "unknown")[:7]
-        return Card("note", f"Recorded runs: {number}", (f"`{where}`, commit `{commit}`, torch "
-                    f"{header['versions']['torch']}, {header['threads']} threads.",))  # fmt: skip
+        made = f"torch {header['versions']['torch']}, threads: {header['threads']}"
+        lines = (
+            f"`{where}`, commit `{commit}`, {made}.",
+            f"They took {seconds / 60:.0f} minutes of training.",
+        )
+        return Card("note", f"Recorded runs: {number}", lines)
 
 
 def attack_row(paid: Paid) -> dict:

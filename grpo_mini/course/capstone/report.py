@@ -29,12 +29,13 @@ RUBRIC = (
     ("comparison", 3, "the rule stands before the run; interval and verdict fit; limits are named"),
     ("report", 2, "one page that can be followed and repeated; the next experiment is named"),
 )
-CSS = """
-body{font:15px/1.45 system-ui,sans-serif;max-width:52rem;margin:1.5rem auto;padding:0 1rem;
-color:#1a1a1a;background:#fff} h1{font-size:1.5rem;margin:0} h2{font-size:1.05rem;margin:.9rem 0
-.2rem} table{border-collapse:collapse} td,th{text-align:left;padding:.1rem .7rem .1rem 0;
-vertical-align:top} img{max-width:100%;height:auto} code{font-size:.92em} .small{font-size:.85rem}
-@media print{body{font-size:11px;margin:0}}
+CSS = f"""
+body{{font-family:system-ui,sans-serif;line-height:1.45;max-width:52rem;margin:1.5rem auto;
+padding:0 1rem;color:{look.INK};background:{look.PAPER}}}
+h1{{margin:0}} h2{{{look.LARGE_TEXT};margin:.9rem 0 .2rem}} table{{border-collapse:collapse}}
+td,th{{text-align:left;padding:.1rem .7rem .1rem 0;vertical-align:top}}
+img{{max-width:100%;height:auto}} .small{{{look.SMALL_TEXT}}}
+@media print{{body{{margin:0;max-width:none;{look.SMALL_TEXT}}}}}
 """
 
 

@@ -6,6 +6,7 @@ can judge it leaves open.
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 from ...experiments.statistics import Interval, Run, final, welch
@@ -113,7 +114,28 @@ def reward_card(
 # ---------------------------------------------------------------------------- 3: the start
 
 
-def start_card(start) -> Card:
+@dataclass(frozen=True)
+class Start:
+    """What the warm-started model does before any reward.
+
+    Attributes:
+        right, thinks, silent, cut: shares, of the responses and of the groups.
+        right_thinking, right_else: shares of right ones among those that think, and the others.
+        questions, texts, rewards: one response to each of a few questions.
+    """
+
+    right: float
+    thinks: float
+    silent: float
+    cut: float
+    right_thinking: float
+    right_else: float
+    questions: list[str]
+    texts: list[str]
+    rewards: list[float]
+
+
+def start_card(start: Start) -> Card:
     """Is there anything to learn from here?"""
     lines = [
         f"{start.right:.0%} right; {start.thinks:.0%} think first, and of these "
