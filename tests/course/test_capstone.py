@@ -498,6 +498,10 @@ def test_a_learners_project_goes_from_its_file_to_its_page(monkeypatch):
     assert made["steps"] == 2 and made["mark"] == project.file.mark
     project.warm_start(run=True)
     assert project.about_start == made, "it was there"
+    with pytest.raises(TaskFileError, match="what you expect first"):
+        project.race(run=True)
+    assert project.expect(" ").status == "not tried yet"
+    assert project.expect("It learns.").title == "Written before the run"
     project.race(run=True)
     first = project.runs
     assert {name: [run.seed for run in group] for name, group in first.items()} == {
@@ -506,10 +510,12 @@ def test_a_learners_project_goes_from_its_file_to_its_page(monkeypatch):
     project.race(run=True)
     assert [r.rows for r in project.runs["grpo"]] == [r.rows for r in first["grpo"]]
     project.compared()
+    card = project.expect("It never learns.")
+    assert card.lines == ("It learns.", "Changed since, 1 times; this is the first.")
     page = write_report(project, "<me>", {"Diagnosis": "a < b", "What next": ""})
     text = page.read_text(encoding="utf-8")
     assert page.parent.name == "my_capstone" and "&lt;me&gt;" in text and "a &lt; b" in text
-    assert "(not written yet)" in text and project.file.mark in text
+    assert "(not written yet)" in text and "It learns." in text and project.file.mark in text
     assert "https:" not in text and "http:" not in text
 
     changed("FEWEST, MOST = 5, 8", "FEWEST, MOST = 5, 7")

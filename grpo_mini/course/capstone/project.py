@@ -155,6 +155,36 @@ class Project:
             rewards=[float(right[i]) for i in shown],
         )
 
+    def expect(self, words: str) -> Card:
+        """What the learner expects, kept with whether it was written before the trainings."""
+        self.cards["expected"] = card = self._expected(words.strip())
+        return card
+
+    def _expected(self, words: str) -> Card:
+        if not words:
+            return Card("not tried yet", "What do you expect?", (
+                "What will become of right answers, what of thinking, and by which rule will you "
+                "call it learned? Write it into EXPECTED: no training starts before that.",
+            ))  # fmt: skip
+        if not self.own:
+            return Card("note", "Written before the run", (words,))
+        said = self.expectations
+        if not said or said[-1]["words"] != words:
+            said.append({"words": words, "before": not self._own_runs()})
+            self.folder.mkdir(parents=True, exist_ok=True)
+            atomic_write(self.folder / "expected.json", json.dumps(said, indent=1))
+        first, lines = said[0], (said[0]["words"],)
+        if len(said) > 1:
+            lines += (f"Changed since, {len(said) - 1} times; this is the first.",)
+        when = "before" if first["before"] else "only after"
+        return Card("ok" if first["before"] else "problem", f"Written {when} the run", lines)
+
+    @property
+    def expectations(self) -> list[dict]:
+        """What the learner has expected, oldest first."""
+        path = self.folder / "expected.json"
+        return json.loads(path.read_text(encoding="utf-8")) if self.own and path.exists() else []
+
     # ------------------------------------------------------------------ 4 and 5: one training
 
     def trained(self, before: dict, after: dict, size: int) -> Card:
@@ -174,6 +204,8 @@ class Project:
         if run:
             self._require_own()
             self._require_start()
+            if not self.expectations:
+                raise file.TaskFileError("write down what you expect first: EXPECTED = ...")
             self._make_runs()
         display(self._origin_of_runs())
 
