@@ -197,9 +197,8 @@ def as_number(text, answer):
 
 
 def exact(text, answer):
-    return re.fullmatch(r"(<think>[^<>]*</think>)?<answer>([^<>]*)</answer>", text) and (
-        tagged(text)[-1] == answer
-    )
+    form = re.fullmatch(r"(<think>[^<>]*</think>)?<answer>([^<>]*)</answer>", text)
+    return form is not None and form[2] == answer
 
 
 # A verifier that somebody wrote -> attacks that must be paid by it, by their names.
@@ -301,11 +300,24 @@ def test_a_reward_that_is_no_function_is_told_so(reward, said):
     assert "has no `cheats(record)`" in card.lines[-1]
 
 
-@pytest.mark.parametrize("returned", [1.0, [1.0], None])
-def test_a_reward_that_returns_something_else_is_told_what(returned):
-    task = replace(TASKS["cups"], reward=lambda completions, **columns: returned)
-    with pytest.raises(ValueError, match="returns a list with a number a completion"):
-        attack_all(replace(file.of_the_course("cups"), task=task))
+@pytest.mark.parametrize(
+    ("reward", "said"),
+    [
+        (lambda completions, **columns: 1.0, "return a list with a number a completion"),
+        (lambda completions, **columns: [1.0], "return a list with a number a completion"),
+        (
+            paid_if(lambda t, a: int(re.sub(r"\D", "", t)) == int(a)),
+            "It fails on the response ``: ValueError",
+        ),
+        (lambda completions: [1.0] * len(completions), "unexpected keyword argument"),
+    ],
+)
+def test_a_reward_that_fails_is_told_on_what(reward, said, capsys):
+    begin()
+    project = Project("my_task.py")
+    project.file = replace(project.file, task=replace(project.task, reward=reward))
+    project.attack()
+    assert project.cards["reward"].status == "problem" and said in project.cards["reward"].lines[0]
 
 
 # ---------------------------------------------------------------------------- the other cards

@@ -120,27 +120,48 @@ class Paid:
         return self.paid > 0 and not few
 
 
+class RewardTrouble(ValueError):
+    """A reward function raised, or returned something else than a number a completion."""
+
+
 def call(
     task: Task, texts: Sequence[str], records: Sequence[Record], cut: bool = False
 ) -> list[float]:
     """The rewards of texts, each to its record, called as the trainers do.
 
     Raises:
-        ValueError: what came back is not a list with a number a text.
+        RewardTrouble: it raised, and the message says on which; or it returned no such list.
     """
     names = [name for name in records[0] if name != "prompt"]
-    columns = {name: [copy.deepcopy(record[name]) for record in records] for name in names}
-    completions = [[{"role": "assistant", "content": text}] for text in texts]
-    prompts = [copy.deepcopy(record["prompt"]) for record in records]
-    found = task.reward(
-        completions=completions, prompts=prompts, truncated=[cut] * len(texts), **columns
-    )
+
+    def ask(rows: slice):
+        columns = {name: [copy.deepcopy(r[name]) for r in records[rows]] for name in names}
+        completions = [[{"role": "assistant", "content": text}] for text in texts[rows]]
+        columns["prompts"] = [copy.deepcopy(record["prompt"]) for record in records[rows]]
+        columns["truncated"] = [cut] * len(completions)
+        return task.reward(completions=completions, **columns)
+
+    try:
+        found = ask(slice(None))
+    except Exception as error:
+        raise RewardTrouble(_where(ask, texts, error)) from error
     if not isinstance(found, list) or len(found) != len(texts):
-        raise ValueError(
-            f"a reward function returns a list with a number a completion; for {len(texts)} of "
-            f"them it returned {found!r}"
+        raise RewardTrouble(
+            f"It has to return a list with a number a completion; for {len(texts)} of them it "
+            f"returned {found!r}."
         )
     return [float(value) for value in found]
+
+
+def _where(ask: Callable, texts: Sequence[str], error: Exception) -> str:
+    """Which response it fails on."""
+    for i, text in enumerate(texts):
+        try:
+            ask(slice(i, i + 1))
+        except Exception as alone:
+            said = f"{type(alone).__name__}: {alone}"
+            return f"It fails on the response `{text[:80]}`: {said}. A policy will write that."
+    return f"It fails on a batch of {len(texts)}: {type(error).__name__}: {error}."
 
 
 def demonstrations(task: Task, records: Sequence[Record], think: bool = True) -> list[str]:

@@ -26,7 +26,7 @@ from ...tasks import has_thought, is_right
 from ..cards import Card, table
 from ..live import responses
 from . import file, stages
-from .attacks import Paid, attack_all, constant, in_order
+from .attacks import Paid, RewardTrouble, attack_all, constant, in_order
 from .file import TaskFile
 from .stages import Start
 
@@ -92,12 +92,15 @@ class Project:
 
     def attack(self) -> HTML:
         """Every attack on the reward, and what it was paid; stage 2's card."""
-        found, lazy = attack_all(self.file), constant(self.task)
-        self.cards["reward"] = card = stages.reward_card(
-            found, lazy, in_order(self.task), self.file.cheats is not None
-        )
+        try:
+            found, lazy, trouble = attack_all(self.file), constant(self.task), in_order(self.task)
+        except RewardTrouble as error:
+            found, lazy, trouble = [], ("", 0.0), str(error)
+        card = stages.reward_card(found, lazy, trouble, self.file.cheats is not None)
+        self.cards["reward"] = card
         display(card)
-        return table([attack_row(paid) for paid in found if paid.tried])
+        tried = [attack_row(paid) for paid in found if paid.tried]
+        return table(tried) if tried else HTML("")
 
     # ------------------------------------------------------------------ 3: the warm start
 

@@ -14,7 +14,7 @@ from ...models import TINY_QWEN, load_tokenizer
 from ...tasks import Task, has_thought, is_right
 from ...trainer import TrainerConfig
 from ..cards import Card
-from .attacks import Paid, call, demonstrations
+from .attacks import Paid, RewardTrouble, call, demonstrations
 
 SAME = 0.03  # a difference of right answers that nobody would care for
 LONGEST = 160  # tokens of a demonstration: more trains slowly
@@ -49,13 +49,17 @@ def task_card(task: Task) -> Card:
             f"{error}. A training wants {size:,} different ones and 500 of one in sixteen that it "
             "never sees. Which side a question falls on is decided by its numbers, in any order; "
             "if there are letters in it, by its words alone: then write the question without "
-            "letters, or vary the words.",))  # fmt: skip
+            "letters, or make words up; a question without either is all on one side.",))  # fmt: skip
     lines, some = [], records[:200] + exam[:50]
     if records[:50] != task.dataset(50, seed=0):
         lines.append("The same seed makes other problems each time: draw from `rng` alone.")
     for think in (False, True):
         texts = demonstrations(task, some, think)
-        pairs = zip(call(task, texts, some), texts, some, strict=True)
+        try:
+            rewards = call(task, texts, some)
+        except RewardTrouble as error:
+            return Card("problem", "The reward fails on a demonstration", (str(error),))
+        pairs = zip(rewards, texts, some, strict=True)
         wrong = [(text, record) for paid, text, record in pairs
                  if not is_right(paid, task.full_reward)]  # fmt: skip
         if wrong:
@@ -138,8 +142,13 @@ class Start:
 def start_card(start: Start) -> Card:
     """Is there anything to learn from here?"""
     lines = [
-        f"{start.right:.0%} right; {start.thinks:.0%} think first, and of these "
-        f"{start.right_thinking:.0%} are right, of the others {start.right_else:.0%}.",
+        f"{start.right:.0%} right; {start.thinks:.0%} think first"
+        + (
+            f", and of these {start.right_thinking:.0%} are right, of the others "
+            f"{start.right_else:.0%}."
+            if 0 < start.thinks < 1
+            else "."
+        ),
         f"{1 - start.silent:.0%} of the groups have something to compare.",
     ]
     wrong = []
