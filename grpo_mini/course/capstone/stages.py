@@ -49,7 +49,8 @@ def task_card(task: Task) -> Card:
             f"{error}. A training wants {size:,} different ones and 500 of one in sixteen that it "
             "never sees. Which side a question falls on is decided by its numbers, in any order; "
             "if there are letters in it, by its words alone: then write the question without "
-            "letters, or make words up; a question without either is all on one side.",))  # fmt: skip
+            "letters, or make words up. Questions without either are all on one side.",
+        ))  # fmt: skip
     lines, some = [], records[:200] + exam[:50]
     if records[:50] != task.dataset(50, seed=0):
         lines.append("The same seed makes other problems each time: draw from `rng` alone.")
@@ -142,15 +143,12 @@ class Start:
 def start_card(start: Start) -> Card:
     """Is there anything to learn from here?"""
     lines = [
-        f"{start.right:.0%} right; {start.thinks:.0%} think first"
-        + (
-            f", and of these {start.right_thinking:.0%} are right, of the others "
-            f"{start.right_else:.0%}."
-            if 0 < start.thinks < 1
-            else "."
-        ),
+        f"{start.right:.0%} right; {start.thinks:.0%} think first.",
         f"{1 - start.silent:.0%} of the groups have something to compare.",
     ]
+    if 0 < start.thinks < 1:
+        lines.append(f"Of those that think {start.right_thinking:.0%} are right, of the others "
+                     f"{start.right_else:.0%}.")  # fmt: skip
     wrong = []
     if start.right > EASY:
         wrong.append(f"More than {EASY:.0%} are right already: make the problems harder.")
