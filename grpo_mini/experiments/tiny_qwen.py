@@ -42,7 +42,9 @@ def make_tiny_qwen(arguments) -> None:
     """Warm-start a tiny Qwen on a task: demonstrations in, model and held-out problems out."""
     task, out, start = get_task(arguments.task), arguments.out, arguments.start
     require_writable(out / "README.md")
-    model, tokenizer = warm_start(task, arguments.steps, seed=arguments.seed, start=start)
+    model, tokenizer = warm_start(
+        task, arguments.steps, arguments.batch_size, seed=arguments.seed, start=start
+    )
     if arguments.half:
         model = model.half()
     model.save_pretrained(out)
@@ -57,6 +59,7 @@ def make_tiny_qwen(arguments) -> None:
     rewards = is_right(call_reward(task.reward, problems, rollout), task.full_reward)
     thinks = torch.tensor([has_thought(text) for text in rollout.texts])
     goes_on = "" if start is None else f" --start {portable(str(start))}"
+    goes_on += f" --batch-size {arguments.batch_size}" if arguments.batch_size != 128 else ""
     goes_on += " --half" if arguments.half else ""
     card = CARD.format(
         parameters=count_parameters(model),

@@ -10,7 +10,7 @@ from .task import ANSWER_FORM, Record, Task, as_text, given_answers
 
 CUPS = 5
 PAIRS = [f"{a}{b}" for a, b in combinations(range(1, CUPS + 1), 2)]
-FEWEST, MOST = 5, 8  # changes of places, each pair at most once
+FEWEST, MOST = 4, 6  # changes of places, each pair at most once
 
 
 def moved(place: str, pair: str) -> str:
@@ -19,7 +19,7 @@ def moved(place: str, pair: str) -> str:
 
 
 def make_cups(rng: random.Random) -> Record:
-    """Where the ball lies, and five to eight pairs. No letters: see `is_held_out`."""
+    """Where the ball lies, and four to six pairs. No letters: see `is_held_out`."""
     place, pairs = str(rng.randint(1, CUPS)), rng.sample(PAIRS, rng.randint(FEWEST, MOST))
     question = f"{place}:{','.join(pairs)}="
     for pair in pairs:

@@ -30,7 +30,7 @@ from .attacks import Paid, RewardTrouble, attack_all, constant, in_order
 from .file import TaskFile
 from .stages import Start
 
-MOST_STEPS, FEWEST_STEPS = 400, 60  # of a warm start
+MOST_STEPS, FEWEST_STEPS, BATCH = 200, 60, 64  # of a warm start
 ASKED, GROUP = 32, 8  # questions, and responses to each, for a look at the start
 NAME = "runs"  # of the learner's file of runs
 
@@ -110,7 +110,7 @@ class Project:
             self._require_own()
         if run and self.about_start.get("mark") != self.file.mark:
             steps, began = self.steps_that_fit(minutes), time.perf_counter()
-            model, tokenizer = warm_start(self.task, steps, start=TINY_QWEN)
+            model, tokenizer = warm_start(self.task, steps, BATCH, start=TINY_QWEN)
             model.save_pretrained(self.start)
             tokenizer.save_pretrained(self.start)
             about = {"steps": steps, "minutes": round((time.perf_counter() - began) / 60, 1)}
@@ -121,7 +121,7 @@ class Project:
     def steps_that_fit(self, minutes: float) -> int:
         """How many steps of the warm start take so long, by five of them."""
         began = time.perf_counter()
-        warm_start(self.task, 5, start=TINY_QWEN)
+        warm_start(self.task, 5, BATCH, start=TINY_QWEN)
         each = (time.perf_counter() - began) / 5
         return min(max(int(60 * minutes / each), FEWEST_STEPS), MOST_STEPS)
 
