@@ -412,7 +412,14 @@ def runs(grpo, ppo, start=0.3, think=(0.2, 0.9)):
     def run(seed, end, name):
         rows = [
             {"step": 0, "samples": 0, "eval_accuracy": start, "eval_think_share": think[0]},
-            {"step": 25, "samples": 6400, "eval_accuracy": end, "eval_think_share": think[1]},
+            {
+                "step": 25,
+                "samples": 6400,
+                "eval_accuracy": end,
+                "eval_think_share": think[1],
+                "reward_mean": end,
+                "think_share": think[1],
+            },
         ]
         header = {
             "config": {"seed": seed, "group_size": 8, "learning_rate": 2e-4}, "setting": name,
@@ -552,8 +559,11 @@ def test_the_rubric_says_what_the_cards_say():
 
 def test_the_figure_says_what_it_shows():
     figure, sentence = race_figure(runs([0.8, 0.9], [0.6, 0.7]), "cups")
-    assert "GRPO goes from 0.30 to 0.80, 0.30 to 0.90 right" in sentence
-    assert [len(axes.lines) for axes in figure.axes] == [4, 4]
+    assert "GRPO goes from 0.30 right in the exam to 0.80, 0.90, and thinks in 90%" in sentence
+    marks = [line for line in figure.axes[0].lines if line.get_marker() != ""]
+    assert [list(line.get_ydata()) for line in marks] == [
+        [0.3, end] for end in (0.8, 0.9, 0.6, 0.7)
+    ]
 
 
 def test_ones_own_pieces_are_paid_by_the_tasks_reward():

@@ -40,28 +40,32 @@ img{{max-width:100%;height:auto}} .small{{{look.SMALL_TEXT}}}
 
 
 def race_figure(runs: dict[str, list[Run]], name: str) -> tuple[Figure, str]:
-    """Right answers and thinking over samples, a line a seed; and what it shows, in words."""
+    """Reward and thinking over samples, a line a seed, with the exams as marks; and it in words."""
     figure, (left, right) = figures.panels(2)
-    said = []
-    for axes, metric, title in (
-        (left, "eval_accuracy", f"{name}: right answers"),
-        (right, "eval_think_share", "thinks first"),
+    for axes, metric, exam, title in (
+        (left, "reward_mean", "eval_accuracy", f"{name}: mean reward; marks: right in the exam"),
+        (right, "think_share", "eval_think_share", "thinks first"),
     ):
         for algorithm, group in runs.items():
-            drawn = figures.look_of(algorithm.upper(), 0)
+            look = figures.look_of(algorithm.upper(), 0)
             for run in group:
-                rows = run.evaluations()
-                axes.plot([row["samples"] for row in rows], [row[metric] for row in rows],
-                          label=None if run is not group[0] else algorithm.upper(),
-                          markersize=4, **drawn)  # fmt: skip
+                rows = [row for row in run.rows if metric in row]
+                label = algorithm.upper() if run is group[0] else None
+                x, y = ([row[key] for row in rows] for key in ("samples", metric))
+                axes.plot(x, y, linewidth=1.2, label=label, **look | {"marker": ""})
+                x, y = ([row[key] for row in run.evaluations()] for key in ("samples", exam))
+                axes.plot(x, y, markersize=7, **look | {"linestyle": ""})
         axes.set(title=title, xlabel="samples", ylim=(-0.03, 1.03))
         axes.legend(fontsize=figures.SMALL, frameon=False)
+    said = []
     for algorithm, group in runs.items():
-        rows = [run.evaluations() for run in group]
-        ends = [f"{r[0]['eval_accuracy']:.2f} to {r[-1]['eval_accuracy']:.2f}" for r in rows]
+        exams = [run.evaluations() for run in group]
+        ends = ", ".join(f"{rows[-1]['eval_accuracy']:.2f}" for rows in exams)
         share = sum(thinks(run)[1] for run in group) / len(group)
-        said.append(f"{algorithm.upper()} goes from {', '.join(ends)} right, and thinks in "
-                    f"{share:.0%} at the end")  # fmt: skip
+        said.append(
+            f"{algorithm.upper()} goes from {exams[0][0]['eval_accuracy']:.2f} right in the exam "
+            f"to {ends}, and thinks in {share:.0%} at the end"
+        )
     return figure, f"A line a seed. {'; '.join(said)}."
 
 
