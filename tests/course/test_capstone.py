@@ -46,7 +46,7 @@ def beside_the_notebooks(tmp_path, monkeypatch):
 # ---------------------------------------------------------------------------- the file
 
 
-def test_the_first_file_is_a_task_that_works_and_stays():
+def test_the_first_file_is_a_task_that_works_and_stays(fewer):
     assert begin().status == "ok"
     found = file.read("my_task.py")
     assert found.task.name == "my-task" in TASKS and found.cheats is not None
@@ -106,6 +106,12 @@ def test_trainings_count_for_what_the_file_does(old, new, same):
 # ---------------------------------------------------------------------------- the task's card
 
 
+@pytest.fixture
+def fewer(monkeypatch):
+    """Two thousand problems to train on are enough to see whether there are enough."""
+    monkeypatch.setattr("grpo_mini.trainer.TrainerConfig.train_problems", 2000)
+
+
 def with_questions(change):
     """Cups with another question."""
     task = TASKS["cups"]
@@ -155,13 +161,13 @@ def with_questions(change):
         ),
     ],
 )
-def test_a_task_that_is_not_sound_is_told_why(task, said):
+def test_a_task_that_is_not_sound_is_told_why(task, said, fewer):
     card = stages.task_card(task)
     assert card.status == "problem" and said in f"{card.title} {card.lines}"
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_the_tasks_of_the_course_are_sound(name):
+def test_the_tasks_of_the_course_are_sound(name, fewer):
     if name != "words":  # its numbers of problems are a chat model's
         assert stages.task_card(TASKS[name]).status == "ok"
     found = attack_all(file.of_the_course(name))
@@ -448,6 +454,12 @@ def test_three_seeds_are_judged_by_their_intervals(grpo, ppo, status, said):
     assert card.status == status and said in str(card.lines)
 
 
+def test_one_seed_is_no_comparison():
+    card = stages.comparison_card(runs([0.8], [0.6, 0.7]))
+    assert card.status == "note" and "no interval yet" in card.title
+    assert card.lines[0] == "GRPO gains 0.50 from seed 0."
+
+
 @pytest.mark.parametrize(
     ("think", "said"),
     [
@@ -550,7 +562,7 @@ def test_the_worked_example_is_never_made_by_accident():
             make(True)
 
 
-def test_the_rubric_says_what_the_cards_say():
+def test_the_rubric_says_what_the_cards_say(fewer):
     cards = {"task": stages.task_card(TASKS["cups"]), "start": stages.start_card(START)}
     rows = {row["stage"]: row for row in rubric_rows(cards)}
     assert rows["task"]["card"] == "met" and rows["report"]["card"] == "–"

@@ -250,10 +250,10 @@ class Project:
             TaskFileError: there are none of the file as it is now.
         """
         found = self._own_runs() if self.own else load(f"capstone-{self.example}", RUNS)
-        if min((len(found.get(label, ())) for label in ("grpo", "ppo")), default=0) < 2:
+        if not (found.get("grpo") and found.get("ppo")):
             raise file.TaskFileError(
-                f"{self.folder}/{NAME}.jsonl holds no two seeds of each algorithm for "
-                f"{self.file.name} as it is now: RUN = True makes them"
+                f"{self.folder}/{NAME}.jsonl holds no run of each algorithm for {self.file.name} as "
+                f"it is now: RUN = True makes them"
             )
         return found
 

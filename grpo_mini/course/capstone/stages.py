@@ -269,6 +269,10 @@ def verdict(difference: Interval) -> str:
 
 def comparison_card(runs: dict[str, list[Run]]) -> Card:
     """Gain of each over its start, and one against the other, by Student and Welch."""
+    if min(len(runs[name]) for name in ("grpo", "ppo")) < 2:
+        seeds = [f"{name.upper()} gains {gain(run):.2f} from seed {run.seed}."
+                 for name in ("grpo", "ppo") for run in runs[name]]  # fmt: skip
+        return Card("note", "One seed is an anecdote: no interval yet", tuple(seeds))
     gains = {name: welch(list(map(gain, runs[name]))) for name in ("grpo", "ppo")}
     difference = welch(*[list(map(final, runs[name])) for name in ("grpo", "ppo")])
     number = len(runs["grpo"])
