@@ -252,8 +252,8 @@ class Project:
         found = self._own_runs() if self.own else load(f"capstone-{self.example}", RUNS)
         if not (found.get("grpo") and found.get("ppo")):
             raise file.TaskFileError(
-                f"{self.folder}/{NAME}.jsonl holds no run of each algorithm for {self.file.name} as "
-                f"it is now: RUN = True makes them"
+                f"{self.folder}/{NAME}.jsonl holds no run of each algorithm for {self.file.name} "
+                f"as it is now: RUN = True makes them"
             )
         return found
 
