@@ -108,8 +108,8 @@ def test_trainings_count_for_what_the_file_does(old, new, same):
 
 @pytest.fixture
 def fewer(monkeypatch):
-    """Two thousand problems to train on are enough to see whether there are enough."""
-    monkeypatch.setattr("grpo_mini.trainer.TrainerConfig.train_problems", 2000)
+    """A training of few problems shows as well whether there are enough."""
+    monkeypatch.setattr("grpo_mini.trainer.TrainerConfig.train_problems", 300)
 
 
 def with_questions(change):

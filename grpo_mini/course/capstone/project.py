@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import torch
-from IPython.display import HTML, display
+from IPython.display import HTML, DisplayHandle, display
 
 from ...experiments import evidence
 from ...experiments.evidence import Experiment
@@ -216,7 +216,8 @@ class Project:
         experiment, path = self.experiment, self.folder / f"{NAME}.jsonl"
         there = {(label, run.seed) for label, runs in self._own_runs().items() for run in runs}
         left = [run for run in experiment.runs() if run not in there]
-        told = display(HTML(""), display_id=True)
+        told = DisplayHandle()
+        told.display(HTML(""))
         threads = torch.get_num_threads()
         for number, (label, seed) in enumerate(left, start=1):
             setting = experiment.settings[label]

@@ -102,7 +102,7 @@ def reward_card(
     if not bad:
         lines.append(f"{tried} kinds of attack, {sum(paid.tried for paid in found):,} responses: "
                      f"none that a policy could live on was paid.")  # fmt: skip
-    if answer and share <= MUCH:
+    if 0.01 <= share <= MUCH:
         lines.append(f"The best answer that never looks at the question, `{answer}`, is right in "
                      f"{share:.0%}. What a training gains counts from there.")  # fmt: skip
     for paid in found:
