@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -72,6 +73,7 @@ def run_one(out: Path, name: str, label: str, seed: int, model: str | None) -> N
     torch.set_num_threads(experiment.threads)
     setting = experiment.settings[label]
     trainer = make_trainer(setting, seed, model or str(experiment.model), experiment.threads)
+    trainer.evaluate = partial(trainer.evaluate, size=experiment.held_out)
     about = {"experiment": name, "setting": label}
     if not experiment.model.is_relative_to(REPOSITORY):  # nobody can ask it again
         about["examples_before"] = before(trainer)
@@ -93,8 +95,8 @@ def run_one(out: Path, name: str, label: str, seed: int, model: str | None) -> N
 
 
 def before(trainer: Trainer) -> list[list[str]]:
-    """Question and response of the model as it came; the training's own draws stay."""
-    config, records = trainer.config, trainer.next_prompts()
+    """Held-out questions, a response of the model as it came to each; the training's draws stay."""
+    config, records = trainer.config, trainer.problems(True, 8)
     rollout = sample(
         trainer.policy, trainer.tokenizer, [record["prompt"] for record in records], 1,
         config.max_new_tokens, config.temperature, torch.Generator().manual_seed(config.seed),
