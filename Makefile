@@ -13,7 +13,9 @@ PYTHON ?= $(shell for name in $(CANDIDATES); do \
 	$$name -c '$(SUITABLE)' 2>/dev/null && { command -v $$name; break; }; done)
 
 VENV_PYTHON = .venv/bin/python
-# Compiling every file of every package takes as long as all else; Python compiles what it imports.
+# Compiling every file of every package takes as long as all else; Python compiles what it imports,
+# and has to keep that: otherwise every start of it takes twice as long.
+unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL = $(VENV_PYTHON) -m pip install --disable-pip-version-check --no-compile
 
 help:  ## show this list

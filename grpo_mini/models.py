@@ -102,7 +102,8 @@ def require_vocabulary(model: Model, tokenizer: Tokenizer) -> None:
 
 
 def _rendered(tokenizer: Tokenizer, prompt: Sequence, template: dict, where: str) -> str:
-    """Chat messages as text. A begun answer at their end goes on, as in TRL; else one is begun."""
+    """Chat messages as text. A begun answer at their end goes on, where TRL 1.16 would begin a new
+    one behind it; else one is begun."""
     if tokenizer.chat_template is None:
         raise ValueError(
             f"{where} is a list of chat messages, but the tokenizer has no chat template; give the "

@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from .losses import entropy, token_log_probs
+from .machine.last_layer import in_chunks, logits_of, states_of, weight_for_chunks
 from .models import Model, Tokenizer, decode, encode_prompts, end_token_ids
 from .support.partition import cheapest_parts, pass_cost
 from .support.requirements import number
@@ -198,11 +199,6 @@ def sample(
     )
 
 
-def logits_of(model: Model) -> Callable[..., Tensor]:
-    """A causal language model as a function from inputs to logits [N, L, V]."""
-    return lambda **inputs: model(**inputs).logits
-
-
 def outputs_per_token(forward: Callable[..., Tensor], model: Model, rollout: Rollout) -> Tensor:
     """What ``forward`` says where each response token was chosen, [B, T, ...], with gradients.
 
@@ -227,13 +223,22 @@ def score(
 ) -> tuple[Tensor, Tensor | None]:
     """Log-probs of the responses under ``model``, with gradients, and the entropy if asked for.
 
+    Where the vocabulary is large, the logits are made for a few tokens at a time.
+
     Returns:
         log_probs [B, T] and entropy [B, T] or None; on padding both hold something finite that
         the mask has to cut out.
     """
-    logits = outputs_per_token(logits_of(model), model, rollout)
-    log_probs = token_log_probs(logits, rollout.tokens_BT, temperature)
-    return log_probs, entropy(logits, temperature) if with_entropy else None
+
+    def read(logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor | None]:
+        log_probs = token_log_probs(logits, tokens, temperature)
+        return log_probs, entropy(logits, temperature) if with_entropy else None
+
+    weight = weight_for_chunks(model, rollout.tokens_BT.numel())
+    if weight is None:
+        return read(outputs_per_token(logits_of(model), model, rollout), rollout.tokens_BT)
+    states = outputs_per_token(states_of(model), model, rollout)
+    return in_chunks(read, states, weight, rollout.tokens_BT)
 
 
 @torch.no_grad()

@@ -78,12 +78,12 @@ def test_an_unknown_task_or_command_lists_those_there_are(capsys):
 
 
 def test_demo_writes_a_table_and_a_picture(tmp_path, capsys):
-    assert main(["demo", "--steps", "2", "--out", str(tmp_path)]) == 0
+    assert main(["demo", "--steps", "1", "--out", str(tmp_path)]) == 0
     text = capsys.readouterr().out
     for label in ("right before", "right after", "trainable parameters", "peak memory", "update"):
         assert label in text
     assert imread(tmp_path / "demo.png").std() > 0.05, "the picture is blank"
-    assert [rows[-1]["samples"] for _, rows in read_runs(tmp_path / "demo.jsonl")] == [512, 512]
+    assert [rows[-1]["samples"] for _, rows in read_runs(tmp_path / "demo.jsonl")] == [256, 256]
 
 
 def test_a_shared_backbone_reads_both_from_one_pass(small_trainer):

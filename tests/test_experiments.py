@@ -1,8 +1,6 @@
 """Experiments: every setting trains, variants are the papers', judges as biased as they say."""
 
 import dataclasses
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -42,7 +40,7 @@ KINDS = {
 
 @pytest.mark.parametrize("setting", KINDS.values())
 def test_every_setting_takes_a_step(setting):
-    small = {"prompts_per_step": 4, "max_new_tokens": 12}
+    small = {"prompts_per_step": 4, "max_new_tokens": 12, "train_problems": 64}
     if setting.options.get("mixed_groups"):
         small["prompts_per_step"] = 16
     if "groups_kept" in setting.options:
@@ -241,47 +239,44 @@ def test_the_form_alone_is_worth_something():
 # ---------------------------------------------------------------------------- the command
 
 
-def test_an_experiment_goes_on_where_it_was(tmp_path, monkeypatch):
+def test_an_experiment_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
     """One run is there, one is made; then nothing is left to do."""
-    program = (
-        "import dataclasses, sys; from grpo_mini.experiments import evidence, experiment;"
-        "short = evidence.Experiment('?', {'a': evidence.grpo(prompts_per_step=2), "
-        "'b': evidence.ppo(prompts_per_step=4)}, seeds=(0,), steps=2, evaluate_every=2, "
-        "samples_at_end=2);"
-        "evidence.EXPERIMENTS['short'] = short;"
-        "experiment.main(sys.argv[1:])"
+    small = {"max_new_tokens": 12, "train_problems": 64}
+    both = {"a": grpo(prompts_per_step=2, **small), "b": ppo(prompts_per_step=4, **small)}
+    short = Experiment(
+        "?", both, seeds=(0,), steps=2, evaluate_every=2, samples_at_end=2, held_out=7
     )
 
     def run(*options):
-        command = [sys.executable, "-c", program, "short", "--out", str(tmp_path), *options]
-        return subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+        return main(["experiment", "short", "--out", str(tmp_path), *options])
 
-    short = Experiment("?", {"a": grpo(prompts_per_step=2), "b": ppo(prompts_per_step=4)})
     monkeypatch.setitem(EXPERIMENTS, "short", short)
-    assert run("--one", "a", "--seeds", "0").returncode == 0
+    assert run("--one", "a", "--seeds", "0") == 0
     file = runs_file(tmp_path, "short")
     before = file.read_text(encoding="utf-8")
-    done = run()
-    assert done.returncode == 1 and "add --resume" in done.stderr
+    assert run() == 2 and "add --resume" in capsys.readouterr().err
     assert made(tmp_path, "short") == {("a", 0)}
     for change in ({"b": ppo()}, {"a": grpo(prompts_per_step=4)}):  # another table by now
-        monkeypatch.setitem(EXPERIMENTS, "short", Experiment("?", change))
-        with pytest.raises(ValueError, match="move"):
-            made(tmp_path, "short")
-    assert run("--one", "b", "--seeds", "0", "--resume").returncode == 0
+        with monkeypatch.context() as changed:
+            changed.setitem(EXPERIMENTS, "short", Experiment("?", change))
+            with pytest.raises(ValueError, match="move"):
+                made(tmp_path, "short")
+    assert run("--one", "b", "--seeds", "0", "--resume") == 0
     (header, rows), (other, _) = read_runs(file)
     assert other["setting"] == "b"
     assert header["setting"] == "a" and header["experiment"] == "short"
     assert [row["step"] for row in rows] == [0, 1, 2]
+    in_seven = 7 * rows[0]["eval_accuracy"]
+    assert in_seven == pytest.approx(round(in_seven), abs=1e-4) and rows[0]["eval_high"] > 0.3
     assert len(header["examples"]) == 2 and all(map(all, header["examples"]))
     assert len(header["right"]) == 100 and max(header["right"]) <= 2
     assert file.read_text(encoding="utf-8").startswith(before)
 
 
-def test_list_names_them_all():
-    command = [sys.executable, "-m", "grpo_mini", "experiment", "--list"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, encoding="utf-8")
-    assert all(f"{name}: " in done.stdout for name in EXPERIMENTS)
+def test_list_names_them_all(capsys):
+    assert main(["experiment", "--list"]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"{name}: " in listed for name in EXPERIMENTS)
 
 
 def written(folder, label, finals, small_trainer):
@@ -310,10 +305,9 @@ def test_one_seed_or_fewer_seeds_are_compared_with_the_same_seeds(tmp_path, smal
     assert compare(tmp_path / "again", tmp_path / "record")[1].endswith("the same")
 
 
-def test_an_experiment_refuses_a_seed_that_is_not_its_own():
-    command = [sys.executable, "-m", "grpo_mini", "experiment", "race", "--seeds", "77"]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
-    assert done.returncode == 2 and "not [77]" in done.stderr
+def test_an_experiment_refuses_a_seed_that_is_not_its_own(capsys):
+    assert main(["experiment", "race", "--seeds", "77"]) == 2
+    assert "not [77]" in capsys.readouterr().err
 
 
 def test_a_start_that_is_not_made_yet_is_named_with_the_command_that_makes_it(

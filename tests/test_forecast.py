@@ -3,12 +3,7 @@
 import pytest
 
 from grpo_mini import load_policy
-from grpo_mini.experiments.forecast import (
-    GEOMETRIES,
-    WITHOUT_MODEL,
-    forecast,
-    peak,
-)
+from grpo_mini.experiments.forecast import GEOMETRIES, forecast, forecast_of
 from grpo_mini.experiments.judging import cells
 from grpo_mini.models import count_parameters
 
@@ -29,19 +24,8 @@ def test_parameters_are_counted_exactly():
 @pytest.mark.parametrize("algorithm", ["grpo", "ppo"])
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_measured_peak_is_forecast_within_15_percent(cell, algorithm):
-    run, measured = CELLS[cell]["run"], CELLS[cell][algorithm]
-    tiny = run["model"] == "tiny"
-    step = forecast(
-        GEOMETRIES["tiny Qwen" if tiny else "0.5B"],
-        samples=run["samples"],
-        group=run["group_size"] if algorithm == "grpo" else 1,
-        prompt=16,
-        response=round(measured["response tokens"]),
-        pass_tokens=2048 if tiny else 256,
-        critic=algorithm == "ppo",
-    )
-    total = (WITHOUT_MODEL + peak(step)[1]) / 2**20
-    assert total == pytest.approx(measured["peak MB"], rel=0.15)
+    measured = CELLS[cell][algorithm]["peak MB"]
+    assert forecast_of(CELLS[cell], algorithm) / 2**20 == pytest.approx(measured, rel=0.15)
 
 
 def test_what_each_choice_costs():

@@ -138,6 +138,18 @@ def test_trls_parser_reads_every_field(unusual):
     assert (args.top_p, args.top_k, args.min_p, args.repetition_penalty) == (1, 0, None, 1)
 
 
+def test_trl_reads_the_lines_for_lora_that_notebook_10_adds(small, tmp_path):
+    notebook = json.loads((ROOT / "notebooks/10_scaling_up.ipynb").read_text(encoding="utf-8"))
+    (cell,) = (c for c in notebook["cells"] if "".join(c["source"]).startswith("LORA = "))
+    lines = re.search('LORA = """(.*?)"""', "".join(cell["source"]), re.DOTALL)[1]
+    text = (small / "grpo.yaml").read_text(encoding="utf-8") + lines
+    (tmp_path / "grpo.yaml").write_text(text, encoding="utf-8")
+    before, after = parsed(small), parsed(tmp_path)
+    wanted = {"use_peft": True, "lora_r": 16, "lora_alpha": 32, "lora_target_modules": "all-linear"}
+    assert {name: after[name] for name in wanted} == wanted
+    assert not before["use_peft"] and before["max_steps"] == after["max_steps"]
+
+
 def test_the_defaults_in_the_comments_are_the_installed_trls():
     from trl.scripts.grpo import GRPOScriptArguments
 

@@ -31,6 +31,7 @@ PLACES = {
     "07": ("the details of the loss", STAGES[3:5], "absent"),
     "08": ("what goes wrong, and how it shows", STAGES, "absent"),
     "09": ("when the judge is a model, and biased", STAGES[2:3], "absent"),
+    "10": ("the same way, with a larger model", STAGES, "absent"),
 }
 TYPE = "font-family='system-ui, sans-serif'"
 REWARDS = (0.0, 1.0, 1.0, 0.0)
@@ -130,7 +131,7 @@ def critic(how: str, x: float) -> str:
 
 
 def drawing(notebook: str) -> str:
-    """The SVG file of a notebook, ``"00"`` to ``"09"``."""
+    """The SVG file of a notebook, ``"00"`` to ``"10"``."""
     about, lit, how = PLACES[notebook]
     height = (BELOW + CRITIC_HIGH if how != "absent" else TOP + HIGH + 30) + 4
     parts, x_of = [], {}

@@ -53,6 +53,7 @@ class Experiment:
         threads: of each run.
         model: what every run starts from.
         samples_at_end: responses to each of 100 held-out problems after training, for pass@k.
+        held_out: problems of each measurement on the way.
     """
 
     question: str
@@ -61,6 +62,7 @@ class Experiment:
     steps: int = 30
     evaluate_every: int = 10
     samples_at_end: int = 0
+    held_out: int = 500
     seconds: float | None = None
     threads: int = 1
     model: Path = TINY_QWEN
@@ -550,6 +552,8 @@ VARIANTS = {
 # says so). A step of PPO costs two and a half times one of GRPO, all of it on two cores, so GRPO
 # makes twice as many: the middle of its run compares on equal samples, the end on about equal time.
 # The policy's learning rate served this model on a GPU, the critic's is the same; none was tuned.
+# A measurement of 500 problems would take as long as several steps of training: their prompts are
+# long and, other than a group's, each is read for one response.
 ASKED = {"task": "words", "examples": 2, "prompts_per_step": 8, "max_new_tokens": 32,
          "learning_rate": 3e-5}  # fmt: skip
 REAL = {
@@ -565,6 +569,7 @@ REAL = {
         seeds=(0, 1, 2),
         steps=24,
         evaluate_every=12,
+        held_out=128,
         threads=2,
         model=SMOLLM2,
     )

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -72,7 +73,10 @@ def run_one(out: Path, name: str, label: str, seed: int, model: str | None) -> N
     torch.set_num_threads(experiment.threads)
     setting = experiment.settings[label]
     trainer = make_trainer(setting, seed, model or str(experiment.model), experiment.threads)
+    trainer.evaluate = partial(trainer.evaluate, size=experiment.held_out)
     about = {"experiment": name, "setting": label}
+    if not experiment.model.is_relative_to(REPOSITORY):  # nobody can ask it again
+        about["examples_before"] = before(trainer)
     steps = experiment.steps if setting.steps is None else setting.steps
     try:
         trainer.train(steps, evaluate_every=experiment.evaluate_every, seconds=experiment.seconds)
@@ -88,6 +92,17 @@ def run_one(out: Path, name: str, label: str, seed: int, model: str | None) -> N
             about["right"] = right_answers(trainer, experiment.samples_at_end)
             about["samples_at_end"] = experiment.samples_at_end
     write_run(runs_file(out, name), trainer, **about)
+
+
+def before(trainer: Trainer) -> list[list[str]]:
+    """Held-out questions, a response of the model as it came to each; the training's draws stay."""
+    config, records = trainer.config, trainer.problems(True, 8)
+    rollout = sample(
+        trainer.policy, trainer.tokenizer, [record["prompt"] for record in records], 1,
+        config.max_new_tokens, config.temperature, torch.Generator().manual_seed(config.seed),
+    )  # fmt: skip
+    pairs = zip(records, rollout.texts, strict=True)
+    return [[record["prompt"][-1]["content"], text[:200]] for record, text in pairs]
 
 
 def right_answers(trainer: Trainer, samples: int, problems: int = 100) -> list[int]:

@@ -8,6 +8,7 @@ import json
 import math
 from dataclasses import dataclass
 
+from ..machine.last_layer import AT_ONCE
 from ..models import TINY_QWEN
 from .cost import GEOMETRIES as MEASURED
 
@@ -78,6 +79,7 @@ GEOMETRIES = {
     "32B": Geometry(5120, 64, 27648, 1024, 152_064, tied=False),
 }
 LOGIT_COPIES = 6  # made, put together, and four of their size for their gradient
+CHUNK_COPIES = 5  # made a chunk at a time, they are not put together
 PARTS = ("weights", "gradients", "Adam", "reference", "critic", "activations", "logits", "cache")
 
 
@@ -91,6 +93,7 @@ def forecast(
     pass_tokens: int = 2048,
     reference: bool = True,
     critic: bool = False,
+    at_once: int | None = AT_ONCE,
 ) -> dict[str, dict[str, float]]:
     """Bytes by part, while responses are sampled and while the models are updated.
 
@@ -102,6 +105,7 @@ def forecast(
         prompt, response: their tokens, the longest.
         pass_tokens: tokens of a forward and backward pass, `TrainerConfig.micro_batch_tokens`.
         critic: as large as the policy, with gradients and Adam of its own.
+        at_once: logits that the update holds together; None: those of the whole pass.
 
     Returns:
         ``{"sampling": ..., "update": ...}``, each with `PARTS`.
@@ -129,14 +133,35 @@ def forecast(
     }
     read = tokens + math.ceil(tokens / response / group) * prompt
     kept = read * geometry.kept_a_token * passing
+    logits = LOGIT_COPIES * tokens * geometry.vocabulary
+    if at_once is not None and tokens * geometry.vocabulary > at_once:
+        logits = CHUNK_COPIES * max(at_once, geometry.vocabulary)
     update = {
         "gradients": number * stored,
         "activations": kept * (2 if critic else 1),
         # And the output layer's gradient, which is added to the embedding's.
-        "logits": LOGIT_COPIES * tokens * geometry.vocabulary * 4
-        + geometry.vocabulary * geometry.width * stored,
+        "logits": logits * 4 + geometry.vocabulary * geometry.width * stored,
     }
     return {"sampling": nothing | always | sampling, "update": nothing | always | update}
+
+
+def forecast_of(cell: dict, algorithm: str) -> float:
+    """Bytes that a cell of the cost ledger should have held at most, Python and torch included.
+
+    The ledger was measured before logits were made in chunks.
+    """
+    run, tiny = cell["run"], cell["run"]["model"] == "tiny"
+    step = forecast(
+        GEOMETRIES["tiny Qwen" if tiny else "0.5B"],
+        samples=run["samples"],
+        group=run["group_size"] if algorithm == "grpo" else 1,
+        prompt=16,
+        response=round(cell[algorithm]["response tokens"]),
+        pass_tokens=2048 if tiny else 256,
+        critic=algorithm == "ppo",
+        at_once=None,
+    )
+    return WITHOUT_MODEL + peak(step)[1]
 
 
 def peak(step: dict[str, dict[str, float]]) -> tuple[str, float]:

@@ -11,10 +11,11 @@ import torch
 from grpo_mini.advantages import standardize
 from grpo_mini.course import check
 from grpo_mini.course.mine import pieces
-from tests.course import answers_01_02, answers_03_04, answers_07_08, answers_open
+from tests.course import answers_01_02, answers_03_04, answers_07_08, answers_10, answers_open
 
-WRONG = answers_01_02.WRONG | answers_03_04.WRONG | answers_07_08.WRONG | answers_open.WRONG
-RIGHT = answers_01_02.RIGHT | answers_03_04.RIGHT | answers_07_08.RIGHT | answers_open.RIGHT
+FILES = (answers_01_02, answers_03_04, answers_07_08, answers_10, answers_open)
+WRONG = {number: answers for file in FILES for number, answers in file.WRONG.items()}
+RIGHT = {number: answers for file in FILES for number, answers in file.RIGHT.items()}
 ONLY_NUMBERS = re.compile(r"At |It gives |In the gradient|Its gradient is|The value is right")
 
 

@@ -23,6 +23,7 @@ SHORT = {
     r"(train_live\(\w+), \d+\)": r"\1, 2)",
     r"(trainer\.train\()\d+": r"\g<1>2",
     r"steps=30\b": "steps=6",
+    r"evaluate\(size=\d+\)": "evaluate(size=20)",
     r"for step in range\(20\)\]": "for step in range(2)]",
     r"problems\[-96:\]": "problems[-16:]",
     r"range\(20\), \{": "range(len(curve)), {",

@@ -10,6 +10,7 @@ from . import (
     ppo,
     ppo_vs_grpo,
     reward_models,
+    scaling_up,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "ppo",
     "ppo_vs_grpo",
     "reward_models",
+    "scaling_up",
 ]

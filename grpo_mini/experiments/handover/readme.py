@@ -47,8 +47,9 @@ def memory(start: Start) -> str:
         "\n".join(lines)
         + "\n\nCounted from the model's geometry, the longest prompts and responses "
         "(`grpo_mini/experiments/forecast.py`, within 15% of what was measured for the course's "
-        "own step). An engine that computes log-probs in chunks needs less; CUDA itself takes "
-        "about 1 GB more.\n"
+        "own step, which makes logits in chunks). An engine that holds those of a whole pass needs "
+        "up to 24 bytes more for each token and entry of the vocabulary; CUDA itself takes about "
+        "1 GB more.\n"
     )
 
 

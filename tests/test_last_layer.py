@@ -1,0 +1,175 @@
+"""The output layer in chunks: the same numbers and gradients, and never all logits at once."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from transformers import Gemma2Config, Gemma2ForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+from grpo_mini.experiments.forecast import WITHOUT_MODEL, Geometry, forecast, peak
+from grpo_mini.losses import entropy, token_log_probs
+from grpo_mini.machine import last_layer
+from grpo_mini.machine.last_layer import in_chunks, weight_for_chunks
+from grpo_mini.models import load_policy
+from grpo_mini.rollout import sample, score
+from grpo_mini.tasks import TASKS
+
+VOCABULARY = 263  # the tiny Qwen's
+
+
+@pytest.fixture
+def few_at_once(monkeypatch):
+    """Seven tokens' logits at a time, where the tiny Qwen would have all of them."""
+    monkeypatch.setattr(last_layer, "AT_ONCE", 7 * VOCABULARY + 1)
+
+
+@pytest.fixture(scope="module")
+def rollout(tiny):
+    prompts = [record["prompt"] for record in TASKS["chain-sums"].dataset(6, seed=4)]
+    return sample(*tiny, prompts, 3, 40, generator=torch.Generator().manual_seed(0))
+
+
+def scored(rollout, with_entropy: bool = True, autocast: bool = False) -> tuple:
+    """Log-probs, entropy, and the gradients of a mixture of both."""
+    model, _ = load_policy(device="cpu")
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        log_probs, spread = score(model, rollout, 1.3, with_entropy)
+    pull = torch.linspace(-1, 1, log_probs.numel()).view_as(log_probs)
+    total = (log_probs * pull).sum() + (0 if spread is None else (spread * pull.flip(0)).sum())
+    total.backward()
+    return log_probs, spread, [parameter.grad for parameter in model.parameters()]
+
+
+@pytest.mark.parametrize("with_entropy", [False, True])
+def test_chunks_give_the_same_numbers_and_gradients(rollout, with_entropy, monkeypatch):
+    whole = scored(rollout, with_entropy)
+    monkeypatch.setattr(last_layer, "AT_ONCE", 7 * VOCABULARY + 1)
+    parts = scored(rollout, with_entropy)
+    torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-5)
+    assert not torch.equal(parts[2][0], whole[2][0])  # another order of sums: it went another way
+
+
+def test_chunks_agree_under_autocast_as_closely_as_bfloat16_does(rollout, monkeypatch):
+    whole = scored(rollout, autocast=True)
+    monkeypatch.setattr(last_layer, "AT_ONCE", 7 * VOCABULARY + 1)
+    parts = scored(rollout, autocast=True)
+    torch.testing.assert_close(parts[0], whole[0], rtol=0, atol=0.05)
+    a, b = (torch.cat([g.flatten() for g in found[2]]) for found in (parts, whole))
+    assert torch.nn.functional.cosine_similarity(a, b, dim=0) > 0.999
+
+
+def test_no_more_logits_than_allowed_are_held_together(few_at_once):
+    held = []
+
+    def read(logits, tokens):
+        held.append(logits.numel())
+        return token_log_probs(logits, tokens), None
+
+    states = torch.randn(3, 10, 8, requires_grad=True)
+    weight = torch.randn(VOCABULARY, 8, requires_grad=True)
+    log_probs, nothing = in_chunks(read, states, weight, torch.randint(VOCABULARY, (3, 10)))
+    assert log_probs.shape == (3, 10) and nothing is None
+    log_probs.sum().backward()
+    assert max(held) <= last_layer.AT_ONCE
+    assert sum(held) == 2 * 30 * VOCABULARY  # once in each direction
+    assert states.grad.shape == states.shape and weight.grad.shape == weight.shape
+
+
+def test_a_frozen_output_layer_gets_no_gradient(few_at_once):
+    states, weight = torch.randn(2, 10, 8, requires_grad=True), torch.randn(VOCABULARY, 8)
+    tokens = torch.randint(VOCABULARY, (2, 10))
+    found, _ = in_chunks(lambda logits, chosen: (entropy(logits), None), states, weight, tokens)
+    found.sum().backward()
+    assert weight.grad is None and states.grad.abs().sum() > 0
+
+
+def test_a_vocabulary_larger_than_a_chunk_goes_token_by_token(monkeypatch):
+    monkeypatch.setattr(last_layer, "AT_ONCE", 100)
+    states, weight = torch.randn(1, 5, 8), torch.randn(VOCABULARY, 8)
+    tokens = torch.randint(VOCABULARY, (1, 5))
+    found, _ = in_chunks(lambda x, t: (token_log_probs(x, t), None), states, weight, tokens)
+    torch.testing.assert_close(found, token_log_probs(states @ weight.T, tokens))
+
+
+SMALL = {
+    "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16,
+    "num_key_value_heads": 1, "vocab_size": VOCABULARY, "head_dim": 8,
+}  # fmt: skip
+
+
+def test_a_model_whose_logits_are_more_than_a_product_is_read_whole(few_at_once):
+    """Gemma 2 and others cap or scale their logits; an output layer may have a bias."""
+    torch.manual_seed(0)
+    plain = Qwen2ForCausalLM(Qwen2Config(**SMALL)).eval()
+    assert weight_for_chunks(plain, 100) is plain.get_output_embeddings().weight
+    assert weight_for_chunks(plain, 7) is None  # few enough to hold
+    capped = Gemma2ForCausalLM(Gemma2Config(**SMALL, final_logit_softcapping=0.5)).eval()
+    assert weight_for_chunks(capped, 100) is None
+    biased = Qwen2ForCausalLM(Qwen2Config(**SMALL)).eval()
+    biased.lm_head = torch.nn.Linear(16, VOCABULARY)
+    assert weight_for_chunks(biased, 100) is None
+
+
+def test_a_step_of_either_trainer_is_the_same(algorithm, small_trainer, monkeypatch):
+    rows = []
+    for at_once in (last_layer.AT_ONCE, 7 * VOCABULARY + 1):
+        monkeypatch.setattr(last_layer, "AT_ONCE", at_once)
+        trainer = small_trainer(algorithm, entropy_coef=0.01, kl_coef=0.01, threads=1)
+        rows.append(trainer.train(2, on_step=lambda row: None)[-1])
+    for name in ("policy_loss", "grad_norm", "log_prob_distance", "kl", "reward_mean"):
+        assert rows[1][name] == pytest.approx(rows[0][name], rel=1e-3, abs=1e-6), name
+
+
+# Qwen2-0.5B's geometry with a quarter of every width, and of the vocabulary, in passes of half as
+# many tokens: what is held on top keeps its proportions.
+QUARTER = {
+    "vocab_size": 37984, "hidden_size": 224, "num_hidden_layers": 24, "num_attention_heads": 14,
+    "num_key_value_heads": 2, "intermediate_size": 1216, "tie_word_embeddings": True,
+}  # fmt: skip
+SAMPLES, LENGTH = 16, 64
+MEASURE = f"""
+import argparse, json, sys
+from grpo_mini.experiments import cost
+from grpo_mini.machine import last_layer
+last_layer.AT_ONCE = int(sys.argv[1])
+cost.GEOMETRIES["quarter"] = {QUARTER}
+print(json.dumps(cost.measure(argparse.Namespace(
+    algorithm="grpo", model="quarter", prompts=2, group_size={SAMPLES // 2}, steps=2,
+    max_new_tokens={LENGTH}, micro_batch_tokens=2048, reference=False, autocast=False,
+    device="cpu"))))
+"""
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """A step's memory with chunks of 55 tokens, and with all logits at once."""
+    found = []
+    for at_once in (1 << 21, 1 << 40):
+        command = [sys.executable, "-c", MEASURE, str(at_once)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    return found
+
+
+def on_top(figures: dict) -> float:
+    """Megabytes above the weights, their gradients and the optimiser's state."""
+    known = ("peak MB before the model", "weights MB", "gradients MB", "optimiser state MB")
+    return figures["peak MB"] - sum(figures[name] for name in known)
+
+
+def test_a_step_holds_half_as_much_on_top(measured):
+    chunked, whole = map(on_top, measured)
+    assert 0 < chunked <= 0.5 * whole
+
+
+def test_the_forecast_knows_of_chunks(measured):
+    geometry = Geometry(224, 24, 1216, 32, 37984)
+    for figures, at_once in zip(measured, (1 << 21, None), strict=True):
+        step = forecast(
+            geometry, samples=SAMPLES, group=SAMPLES // 2, prompt=16, response=LENGTH,
+            reference=False, at_once=at_once,
+        )  # fmt: skip
+        total = (WITHOUT_MODEL + peak(step)[1]) / 2**20
+        assert total == pytest.approx(figures["peak MB"], rel=0.15)
