@@ -266,10 +266,10 @@ def themed(request, page):
     choose = "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})"
     page.evaluate(choose, request.param)
     light = str(request.param.endswith("Light")).lower()
-    page.locator(f"body[data-jp-theme-light='{light}']").wait_for()
+    page.locator(f"body[data-jp-theme-light='{light}']").wait_for(state="attached")
     yield page
     page.evaluate(choose, "JupyterLab Light")
-    page.locator("body[data-jp-theme-light='true']").wait_for()
+    page.locator("body[data-jp-theme-light='true']").wait_for(state="attached")
 
 
 MEASURE = (Path(__file__).parent / "measure.js").read_text(encoding="utf-8")
