@@ -315,12 +315,12 @@ class Project:
             else f"data/runs/capstone-{self.example}.jsonl"
         )
         number = ", ".join(f"{len(group)} of {label.upper()}" for label, group in runs.items())
-        seconds = sum(run.rows[-1]["train_seconds"] for group in runs.values() for run in group)
+        seconds = sum(run.rows[-1]["cpu_seconds"] for group in runs.values() for run in group)
         commit = (header.get("commit") or "unknown")[:7]
         made = f"torch {header['versions']['torch']}, threads: {header['threads']}"
         lines = (
             f"`{where}`, commit `{commit}`, {made}.",
-            f"They took {seconds / 60:.0f} minutes of training.",
+            f"They took {seconds / 60:.1f} minutes of processor time.",
         )
         return Card("note", f"Recorded runs: {number}", lines)
 
