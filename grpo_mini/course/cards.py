@@ -102,7 +102,7 @@ def token_grid(rows: list[list[str]], masks: list[list[int]], ends: list[str]) -
     def cell(token: str, mask: int) -> str:
         style = f"padding:2px;text-align:center;font-family:{look.MONO};border:1px solid "
         style += look.LINE if not (mask and token in ends) else "currentColor"
-        style += f";background:{look.tint(look.SERIES[0], 0.6)}" if mask else ";opacity:.7"
+        style += f";background:{look.tint(look.SERIES[0], 0.6)}" if mask else ";opacity:.85"
         return f"<td style='{style}'>{html.escape(token)}<br>{mask}</td>"
 
     lines = "".join(

@@ -31,7 +31,7 @@
   const walker = document.createTreeWalker(area, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const node = walker.currentNode, parent = node.parentElement, said = node.data.trim();
-    if (!said || !shown(parent) || parent.closest("style, script, option")) continue;
+    if (!said || !shown(parent) || parent.closest("style, script, option, .jp-OutputPrompt")) continue;
     if (parent.matches("details:not([open])")) continue;
     const name = JSON.stringify(said.slice(0, 40)), size = parseFloat(getComputedStyle(parent).fontSize);
     if (size < 11) found.push(`${name} is ${size} px high`);
