@@ -168,6 +168,19 @@ def test_examples_are_answered_problems_that_nobody_is_asked(name):
         assert has_thought(message["content"]) == task.examples_think
 
 
+def test_nobody_is_asked_an_example_where_problems_are_few():
+    few = replace(
+        TASKS["chain-sums"],
+        make_problem=lambda rng: {
+            "prompt": [{"role": "user", "content": f"{rng.randint(1, 9)}+{rng.randint(1, 9)}="}]
+        },
+        demonstrate=lambda rng, record, think: "…",
+    )
+    records = few.dataset(50, seed=0, examples=5)  # of at most 81, held-out ones among them
+    shown = {message["content"] for message in records[0]["prompt"][:-1]}
+    assert len(shown) == 6 and not shown & {r["prompt"][-1]["content"] for r in records}
+
+
 def test_examples_are_right():
     task = TASKS["chain-sums"]
     _, question, answer, _ = task.dataset(1, seed=0, instructions=True, examples=1)[0]["prompt"]
