@@ -253,7 +253,7 @@ def gain(run: Run) -> float:
 def gain_of(runs: Sequence[Run]) -> Interval:
     """`gain` over seeds, by Student, and with the luck of the start's exam.
 
-    All seeds begin with the same exam of the same model. What it was wrong by is in each gain alike,
+    All seeds begin with the same exam of one model. What it was wrong by is in each gain alike,
     so that no spread over seeds shows it.
     """
     found, start = welch(list(map(gain, runs))), runs[0].evaluations()[0]
