@@ -534,7 +534,8 @@ def test_a_learners_project_goes_from_its_file_to_its_page(monkeypatch):
         return evidence.Experiment("?", settings, (0, 1), 1, 1, model=start)
 
     monkeypatch.setattr(evidence, "capstone", tiny)
-    monkeypatch.setattr("grpo_mini.trainer.Trainer.evaluate", lambda self: exam(0.5))
+    measured = exam(0.5) | {"eval_low": 0.46, "eval_high": 0.54}
+    monkeypatch.setattr("grpo_mini.trainer.Trainer.evaluate", lambda self: measured)
     monkeypatch.setattr("grpo_mini.course.capstone.project.MOST_STEPS", 2)
     project = Project("my_task.py")
     with pytest.raises(TaskFileError, match="no warm-started model"):
