@@ -412,12 +412,19 @@ def test_a_diagnosis_comes_before_the_metrics_are_read():
     assert card.status == "note" and card.lines[0] == "You: It learned to count."
 
 
-def runs(grpo, ppo, start=0.3, think=(0.2, 0.9)):
+def runs(grpo, ppo, start=0.3, think=(0.2, 0.9), luck=0.0):
     """Recorded runs with these ends, a seed each."""
 
     def run(seed, end, name):
         rows = [
-            {"step": 0, "samples": 0, "eval_accuracy": start, "eval_think_share": think[0]},
+            {
+                "step": 0,
+                "samples": 0,
+                "eval_accuracy": start,
+                "eval_think_share": think[0],
+                "eval_low": start - luck,
+                "eval_high": start + luck,
+            },
             {
                 "step": 25,
                 "samples": 6400,
@@ -452,6 +459,16 @@ def runs(grpo, ppo, start=0.3, think=(0.2, 0.9)):
 def test_three_seeds_are_judged_by_their_intervals(grpo, ppo, status, said):
     card = stages.comparison_card(runs(grpo, ppo))
     assert card.status == status and said in str(card.lines)
+
+
+def test_the_luck_of_the_starts_exam_is_in_no_spread_over_seeds():
+    ends = [0.27, 0.272, 0.274]
+    assert stages.comparison_card(runs(ends, ends)).title == "GRPO is worse than its start"
+    card = stages.comparison_card(runs(ends, ends, luck=0.04))
+    assert "cannot be told from luck" in card.title
+    found = stages.gain_of(runs(ends, ends, luck=0.04)["grpo"])
+    half = welch(ends).high - 0.272
+    assert found.high - found.mean == pytest.approx((half**2 + 0.04**2) ** 0.5)
 
 
 def test_one_seed_is_no_comparison():
@@ -517,7 +534,8 @@ def test_a_learners_project_goes_from_its_file_to_its_page(monkeypatch):
         return evidence.Experiment("?", settings, (0, 1), 1, 1, model=start)
 
     monkeypatch.setattr(evidence, "capstone", tiny)
-    monkeypatch.setattr("grpo_mini.trainer.Trainer.evaluate", lambda self: exam(0.5))
+    measured = exam(0.5) | {"eval_low": 0.46, "eval_high": 0.54}
+    monkeypatch.setattr("grpo_mini.trainer.Trainer.evaluate", lambda self: measured)
     monkeypatch.setattr("grpo_mini.course.capstone.project.MOST_STEPS", 2)
     project = Project("my_task.py")
     with pytest.raises(TaskFileError, match="no warm-started model"):
