@@ -159,7 +159,7 @@ class View:
         self.twin = eval(LABS[name], namespace)
         self.page, self.box = page, cell(page, name)
         # The microscope's picture is text.
-        self.picture = self.box.locator("img.widget-image, .grpo-tokens")
+        self.picture = self.box.locator(".grpo-view").locator("img.widget-image, .grpo-tokens")
         self.sentence = self.box.get_by_role("status")
 
     def source(self) -> str:
@@ -348,7 +348,7 @@ def test_a_number_can_be_typed_and_a_handle_be_dragged(page):
 def test_a_second_view_of_a_widget_has_names_too(page):
     """The names belong to the view, not to the cell that made it."""
     shown = cell(page, "GroupSize")
-    shown.locator(".jp-OutputArea-output").first.click(button="right")
+    shown.locator(".jp-OutputArea-output").last.click(button="right")
     page.get_by_text("Create New View for Cell Output").click()
     second = page.locator(".jp-LinkedOutputView")
     sync_api.expect(second.get_by_role("slider", name="group size G", exact=True)).to_be_visible()
@@ -360,7 +360,7 @@ def test_a_second_view_of_a_widget_has_names_too(page):
 
 def test_the_board_trains_while_the_kernel_is_free(page):
     box, meanwhile = cell(page, "board"), cell(page, "meanwhile")
-    status, picture = box.get_by_role("status"), box.locator("img.grpo-picture")
+    status, picture = box.get_by_role("status"), box.locator(".grpo-view img.grpo-picture")
     source = picture.get_attribute("src")
     sync_api.expect(status).to_contain_text(f"step 0 of {GOAL}")
 
@@ -514,7 +514,7 @@ def test_a_saved_notebook_shows_pictures_and_says_how_to_wake_them(page, server)
 
 def test_a_case_of_the_zoo_is_solved_with_the_keyboard(page):
     box = cell(page, "case")
-    standing, pictures = box.get_by_role("status"), box.locator("img.grpo-picture")
+    standing, pictures = box.get_by_role("status"), box.locator(".grpo-view img.grpo-picture")
     sync_api.expect(standing).to_contain_text("worth 10 of 10 points")
     assert pictures.count() == 1
     box.get_by_role("button", name="the critic (-1)", exact=True).focus()
