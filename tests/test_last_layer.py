@@ -169,8 +169,8 @@ def measured():
     found = []
     for at_once in (1 << 21, 1 << 40):
         done = subprocess.run(
-            [sys.executable, "-c", MEASURE, str(at_once)], capture_output=True, text=True, encoding="utf-8",
-            check=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+            [sys.executable, "-c", MEASURE, str(at_once)], capture_output=True, text=True,
+            encoding="utf-8", check=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
         found.append([float(number) for number in done.stdout.split()])
     return found
