@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab demo runs evidence gpu-check notebooks site workshop test \
+.PHONY: help lab demo runs evidence gpu-check notebooks site teach workshop test \
 	test-latest lint format python clean
 
 # The first of these that runs, is of a supported version and can make a virtual environment.
@@ -39,14 +39,17 @@ notebooks: .venv/installed-test  ## run the notebooks and store their outputs (N
 # From nothing each time, so that no page of a notebook stays that has another name by now.
 site: .venv/installed-site  ## make the course as pages to look at, in build/site/
 	rm -rf build/site
-	$(VENV_PYTHON) -m sphinx -q -W --keep-going -c pages -d build/doctrees . build/site $(ARGS)
+	$(VENV_PYTHON) -m sphinx -q -W --keep-going -c teach/site -d build/doctrees . build/site $(ARGS)
 	@echo "Open build/site/index.html"
 
+teach: .venv/installed-teach  ## make slides, a quiz and solutions for a room, in build/teach/
+	$(VENV_PYTHON) -m teach.kit $(ARGS)
+
 workshop: .venv/installed-workshop  ## fill build/workshop/, a folder for a room without network
-	$(VENV_PYTHON) workshop/collect.py $(ARGS)
+	$(VENV_PYTHON) teach/workshop/collect.py $(ARGS)
 
 # The tests and the demo use only what is in the clone. Offline, a slip fails at once.
-demo test runs evidence gpu-check: export HF_HUB_OFFLINE = 1
+demo test runs evidence gpu-check teach: export HF_HUB_OFFLINE = 1
 
 demo: .venv/installed  ## train the tiny Qwen with GRPO and with PPO, and compare them
 	$(VENV_PYTHON) -m grpo_mini demo $(ARGS)
@@ -74,7 +77,7 @@ test: .venv/installed-test  ## run all tests
 
 # Of everything, also of what the pinned libraries bring along. For a check once a week, on a new machine.
 test-latest: .venv/installed-test  ## install the newest versions that the pins allow, and run all tests
-	$(PIP_INSTALL) --upgrade --upgrade-strategy eager -e '.[test,site]'
+	$(PIP_INSTALL) --upgrade --upgrade-strategy eager -e '.[test,site,teach]'
 	$(MAKE) --no-print-directory test
 
 lint: .venv/installed-test  ## check style and formatting
@@ -112,6 +115,10 @@ $(VENV_PYTHON):
 
 .venv/installed-site: .venv/installed
 	$(PIP_INSTALL) -e '.[site]'
+	@touch $@
+
+.venv/installed-teach: .venv/installed
+	$(PIP_INSTALL) -e '.[teach]'
 	@touch $@
 
 .venv/installed-workshop: .venv/installed

@@ -8,6 +8,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # what runs side by side gets one threa
 # A learner's file and progress are no part of what is tested, and stay as they are.
 os.environ["GRPO_MINI_MY_GRPO"] = str(Path(__file__).parent / "build" / "none" / "my_grpo.py")
 os.environ["GRPO_MINI_PROGRESS"] = str(Path(__file__).parent / "build" / "none" / "progress.json")
+os.environ["GRPO_MINI_CAPSTONE"] = str(Path(__file__).parent / "build" / "none" / "my_capstone")
 
 from grpo_mini.machine.threads import lent_cores
 

@@ -40,7 +40,8 @@ def test_checksum(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["chain-sums", "spread-sums", "graded", "countdown", "words", "words-graded"]
+    "name",
+    ["chain-sums", "spread-sums", "graded", "countdown", "cups", "words", "words-graded"],
 )
 def test_problems_are_those_of_the_seed_and_held_out(name):
     task = TASKS[name]

@@ -1,12 +1,19 @@
 """The output layer in chunks: the same numbers and gradients, and never all logits at once."""
 
-import json
+import os
 import subprocess
 import sys
 
 import pytest
 import torch
-from transformers import Gemma2Config, Gemma2ForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    CohereConfig,
+    CohereForCausalLM,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 from grpo_mini.experiments.forecast import WITHOUT_MODEL, Geometry, forecast, peak
 from grpo_mini.losses import entropy, token_log_probs
@@ -47,7 +54,9 @@ def test_chunks_give_the_same_numbers_and_gradients(rollout, with_entropy, monke
     whole = scored(rollout, with_entropy)
     monkeypatch.setattr(last_layer, "AT_ONCE", 7 * VOCABULARY + 1)
     parts = scored(rollout, with_entropy)
-    torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(parts[:2], whole[:2], rtol=1e-5, atol=2e-5)
+    for ours, theirs in zip(parts[2], whole[2], strict=True):
+        assert (ours - theirs).norm() < 1e-5 * theirs.norm()
     assert not torch.equal(parts[2][0], whole[2][0])  # another order of sums: it went another way
 
 
@@ -107,6 +116,8 @@ def test_a_model_whose_logits_are_more_than_a_product_is_read_whole(few_at_once)
     assert weight_for_chunks(plain, 7) is None  # few enough to hold
     capped = Gemma2ForCausalLM(Gemma2Config(**SMALL, final_logit_softcapping=0.5)).eval()
     assert weight_for_chunks(capped, 100) is None
+    cohere = CohereForCausalLM(CohereConfig(**SMALL, logit_scale=0.5)).eval()
+    assert weight_for_chunks(cohere, 100) is None
     biased = Qwen2ForCausalLM(Qwen2Config(**SMALL)).eval()
     biased.lm_head = torch.nn.Linear(16, VOCABULARY)
     assert weight_for_chunks(biased, 100) is None
@@ -122,54 +133,61 @@ def test_a_step_of_either_trainer_is_the_same(algorithm, small_trainer, monkeypa
         assert rows[1][name] == pytest.approx(rows[0][name], rel=1e-3, abs=1e-6), name
 
 
-# Qwen2-0.5B's geometry with a quarter of every width, and of the vocabulary, in passes of half as
+# Qwen2-0.5B's geometry with a quarter of every width, and of the vocabulary, in a pass of half as
 # many tokens: what is held on top keeps its proportions.
 QUARTER = {
     "vocab_size": 37984, "hidden_size": 224, "num_hidden_layers": 24, "num_attention_heads": 14,
     "num_key_value_heads": 2, "intermediate_size": 1216, "tie_word_embeddings": True,
 }  # fmt: skip
-SAMPLES, LENGTH = 16, 64
+SAMPLES, LENGTH, PROMPT = 16, 64, 16
 MEASURE = f"""
-import argparse, json, sys
-from grpo_mini.experiments import cost
+import sys, torch
+from grpo_mini.experiments.cost import tensor_bytes
+from grpo_mini.experiments.warmstart import build_model, build_tokenizer
 from grpo_mini.machine import last_layer
+from grpo_mini.machine.device import peak_memory_mb
+from grpo_mini.rollout import Rollout, score
+
 last_layer.AT_ONCE = int(sys.argv[1])
-cost.GEOMETRIES["quarter"] = {QUARTER}
-print(json.dumps(cost.measure(argparse.Namespace(
-    algorithm="grpo", model="quarter", prompts=2, group_size={SAMPLES // 2}, steps=2,
-    max_new_tokens={LENGTH}, micro_batch_tokens=2048, reference=False, autocast=False,
-    device="cpu"))))
+before = peak_memory_mb(torch.device("cpu"))
+model = build_model(build_tokenizer(), **{QUARTER}).eval()
+tokens = torch.randint(263, ({SAMPLES}, {LENGTH}))
+prompts = [[row // 8] * {PROMPT} for row in range({SAMPLES})]
+nothing = torch.zeros(tokens.shape)
+rollout = Rollout(prompts, tokens, torch.ones_like(tokens), nothing, nothing,
+                  torch.ones({SAMPLES}).bool(), [""] * {SAMPLES})
+score(model, rollout)[0].sum().backward()
+held = 2 * tensor_bytes(model.parameters()) / 2**20  # weights and gradients
+peak = peak_memory_mb(torch.device("cpu"))
+print(peak, peak - before - held)
 """
 
 
 @pytest.fixture(scope="module")
 def measured():
-    """A step's memory with chunks of 55 tokens, and with all logits at once."""
+    """A pass's peak and what of it is on top, MB: with chunks of 55 tokens, and all at once."""
     found = []
     for at_once in (1 << 21, 1 << 40):
-        command = [sys.executable, "-c", MEASURE, str(at_once)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        found.append(json.loads(done.stdout.splitlines()[-1]))
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, str(at_once)], capture_output=True, text=True,
+            encoding="utf-8", check=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        found.append([float(number) for number in done.stdout.split()])
     return found
 
 
-def on_top(figures: dict) -> float:
-    """Megabytes above the weights, their gradients and the optimiser's state."""
-    known = ("peak MB before the model", "weights MB", "gradients MB", "optimiser state MB")
-    return figures["peak MB"] - sum(figures[name] for name in known)
-
-
-def test_a_step_holds_half_as_much_on_top(measured):
-    chunked, whole = map(on_top, measured)
-    assert 0 < chunked <= 0.5 * whole
+def test_a_pass_holds_less_above_weights_and_gradients(measured):
+    """Most of the rest is activations, in float32; products in bfloat16 halve those."""
+    (_, chunked), (_, whole) = measured
+    assert 0 < chunked <= 0.75 * whole
 
 
 def test_the_forecast_knows_of_chunks(measured):
     geometry = Geometry(224, 24, 1216, 32, 37984)
-    for figures, at_once in zip(measured, (1 << 21, None), strict=True):
+    for (measured_peak, _), at_once in zip(measured, (1 << 21, None), strict=True):
         step = forecast(
-            geometry, samples=SAMPLES, group=SAMPLES // 2, prompt=16, response=LENGTH,
+            geometry, samples=SAMPLES, group=8, prompt=PROMPT, response=LENGTH,
             reference=False, at_once=at_once,
         )  # fmt: skip
-        total = (WITHOUT_MODEL + peak(step)[1]) / 2**20
-        assert total == pytest.approx(figures["peak MB"], rel=0.15)
+        total = WITHOUT_MODEL + peak(step)[1] - step["update"]["Adam"]
+        assert total / 2**20 == pytest.approx(measured_peak, rel=0.15)

@@ -71,7 +71,7 @@ def project_modules(path: Path) -> set[str]:
 def undeclared(folder: Path, requirements: list[str]) -> dict[str, set[str]]:
     """Third-party imports of a folder's files that no requirement covers, by file."""
     distributions = packages_distributions()
-    own = {"grpo_mini", "tests", "conftest", "workshop"}
+    own = {"grpo_mini", "tests", "conftest", "teach"}
     wrong: dict[str, set[str]] = {}
     for path in sorted(folder.rglob("*.py")):
         for module in {name.split(".")[0] for name in file_imports(path)}:
@@ -137,6 +137,12 @@ def test_every_third_party_import_is_a_declared_dependency():
 
 def test_every_third_party_import_of_the_tests_is_declared():
     assert undeclared(ROOT / "tests", DEPENDENCIES + TEST_EXTRA) == {}
+
+
+def test_every_third_party_import_of_what_is_for_a_room_is_declared():
+    extras = PROJECT["optional-dependencies"]
+    assert undeclared(ROOT / "teach" / "kit", DEPENDENCIES + extras["teach"]) == {}
+    assert undeclared(ROOT / "teach" / "workshop", []) == {}
 
 
 def test_the_order_names_every_core_file():

@@ -29,7 +29,7 @@ from grpo_mini.trainer import TrainerConfig
 MILLION = 1_000_000
 SEEDS = st.integers(min_value=0, max_value=2**32)
 TASK_NAMES = sorted(TASKS)
-SUMS = [name for name in TASK_NAMES if not name.startswith("words")]  # their thoughts are equations
+SUMS = [n for n in TASK_NAMES if not n.startswith(("words", "cups"))]  # their thoughts: equations
 
 
 def question_of(record: dict) -> str:
@@ -166,6 +166,19 @@ def test_examples_are_answered_problems_that_nobody_is_asked(name):
     for message in messages[2::2]:
         assert task.has_form(message["content"])
         assert has_thought(message["content"]) == task.examples_think
+
+
+def test_nobody_is_asked_an_example_where_problems_are_few():
+    few = replace(
+        TASKS["chain-sums"],
+        make_problem=lambda rng: {
+            "prompt": [{"role": "user", "content": f"{rng.randint(1, 9)}+{rng.randint(1, 9)}="}]
+        },
+        demonstrate=lambda rng, record, think: "…",
+    )
+    records = few.dataset(50, seed=0, examples=5)  # of at most 81, held-out ones among them
+    shown = {message["content"] for message in records[0]["prompt"][:-1]}
+    assert len(shown) == 6 and not shown & {r["prompt"][-1]["content"] for r in records}
 
 
 def test_examples_are_right():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from workshop import collect
+from teach.workshop import collect
 
 ROOT = Path(__file__).parent.parent
 TAG = f"cp{sys.version_info.major}{sys.version_info.minor}"
@@ -80,7 +80,7 @@ def stick(tmp_path) -> Path:
     (course.parent / "grpo.py").write_text("", encoding="utf-8")
     (course / "preflight.py").write_text(PREFLIGHT, encoding="utf-8")
     make_wheel(stick / "wheels")
-    shutil.copy(ROOT / "workshop" / "install.py", stick)
+    shutil.copy(ROOT / "teach" / "workshop" / "install.py", stick)
     return stick
 
 

@@ -32,6 +32,7 @@ PLACES = {
     "08": ("what goes wrong, and how it shows", STAGES, "absent"),
     "09": ("when the judge is a model, and biased", STAGES[2:3], "absent"),
     "10": ("the same way, with a larger model", STAGES, "absent"),
+    "11": ("all of it, on a task of your own", STAGES, "absent"),
 }
 FADED = 0.65  # ink on paper stays at 4.5 to 1
 TYPE = "font-family='system-ui, sans-serif'"
@@ -142,7 +143,7 @@ def critic(how: str, x: float) -> str:
 
 
 def drawing(notebook: str) -> str:
-    """The SVG file of a notebook, ``"00"`` to ``"10"``."""
+    """The SVG file of a notebook, ``"00"`` to ``"11"``."""
     about, lit, how = PLACES[notebook]
     height = (BELOW + CRITIC_HIGH if how != "absent" else TOP + HIGH + 30) + 4
     parts, x_of = [], {}

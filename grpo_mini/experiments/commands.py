@@ -224,6 +224,8 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--start", type=Path, help="a model that goes on learning (default: none)")
     sub.add_argument("--steps", type=whole(1), default=1400, help="optimiser steps")
     sub.add_argument("--seed", type=whole(0), default=0, help="of weights and demonstrations")
+    sub.add_argument("--batch-size", type=whole(2), default=128, help="demonstrations a step")
+    sub.add_argument("--half", action="store_true", help="write the weights in half the bytes")
     return parser
 
 

@@ -78,7 +78,7 @@ GEOMETRIES = {
     "14B": Geometry(5120, 48, 13824, 1024, 152_064, tied=False),
     "32B": Geometry(5120, 64, 27648, 1024, 152_064, tied=False),
 }
-LOGIT_COPIES = 6  # made, put together, and four of their size for their gradient
+LOGIT_COPIES = 4  # made, put together, and two of their size for their gradient
 CHUNK_COPIES = 5  # made a chunk at a time, they are not put together
 PARTS = ("weights", "gradients", "Adam", "reference", "critic", "activations", "logits", "cache")
 

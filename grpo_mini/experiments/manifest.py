@@ -11,6 +11,11 @@ MADE_BY = {  # first match counts
     "tiny-qwen/*": "python -m grpo_mini warmstart --out data/tiny-qwen",
     "tiny-qwen-spread/*": "python -m grpo_mini warmstart --out data/tiny-qwen-spread "
     "--task spread-sums --steps 500 --start data/tiny-qwen",
+    "tiny-qwen-cups/*": "python -m grpo_mini warmstart --out data/tiny-qwen-cups --task cups "
+    "--steps 200 --start data/tiny-qwen --batch-size 64 --half",
+    "tiny-qwen-countdown/*": "python -m grpo_mini warmstart --out "
+    "~/.cache/grpo-mini/tiny-qwen-countdown --task countdown --steps 200 --start data/tiny-qwen "
+    "--batch-size 64",
     "smollm2/*": "python -m grpo_mini smollm2",  # not in data/
     "problems/*": "python -m grpo_mini warmstart --out data/tiny-qwen",
     "preferences/*": "python -m grpo_mini preferences --out data/preferences/chain-sums.jsonl",

@@ -85,7 +85,28 @@ def load(experiment: str, runs: Path = RUNS) -> dict[str, list[Run]]:
     return {label: sorted(group, key=lambda run: run.seed) for label, group in found.items()}
 
 
-def student(share: float, freedom: int) -> float:
+def welch(first: Sequence[float], second: Sequence[float] | None = None) -> Interval:
+    """Mean of the first, or minus that of the second, with its 95% interval by Student's t.
+
+    The degrees of freedom are Welch's (1947, Biometrika 34, 28-35). With three seeds a side there
+    is little for `bootstrap` to draw from, and this is what notebook 06 has the reader write.
+
+    Raises:
+        ValueError: fewer than two values on a side.
+    """
+    groups = [numpy.asarray(v, dtype=float) for v in (first, second) if v is not None]
+    if min(map(len, groups)) < 2:
+        raise ValueError(f"an interval needs at least 2 seeds, got {min(map(len, groups))}")
+    mean = groups[0].mean() - sum(group.mean() for group in groups[1:])
+    errors = [group.var(ddof=1) / len(group) for group in groups]  # squared
+    if sum(errors) == 0:  # all values of each group are equal
+        return Interval(*[float(mean)] * 3)
+    parts = [error**2 / (len(group) - 1) for error, group in zip(errors, groups, strict=True)]
+    half = student(0.975, sum(errors) ** 2 / sum(parts)) * sum(errors) ** 0.5
+    return Interval(*map(float, (mean, mean - half, mean + half)))
+
+
+def student(share: float, freedom: float) -> float:
     """The number that Student's t stays below with probability ``share``.
 
     With t = sqrt(freedom) * tan(angle) the density is cos(angle) ** (freedom - 1).

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from ..models import Tokenizer, count_parameters
+from ..models import Tokenizer, count_parameters, load_model
 from ..rollout import sample
 from ..support.rewards import call_reward
 from ..tasks import TASKS, Record, Task, get_task, has_thought, is_right
@@ -42,9 +42,14 @@ def make_tiny_qwen(arguments) -> None:
     """Warm-start a tiny Qwen on a task: demonstrations in, model and held-out problems out."""
     task, out, start = get_task(arguments.task), arguments.out, arguments.start
     require_writable(out / "README.md")
-    model, tokenizer = warm_start(task, arguments.steps, seed=arguments.seed, start=start)
+    model, tokenizer = warm_start(
+        task, arguments.steps, arguments.batch_size, seed=arguments.seed, start=start
+    )
+    if arguments.half:
+        model = model.half()
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
+    model = load_model(out, "cpu")  # what is measured is what others will load
     problems = task.dataset(500, seed=0, held_out=True)
     write_problems(out.parent / "problems")
     prompts = [record["prompt"] for record in problems]
@@ -54,6 +59,8 @@ def make_tiny_qwen(arguments) -> None:
     rewards = is_right(call_reward(task.reward, problems, rollout), task.full_reward)
     thinks = torch.tensor([has_thought(text) for text in rollout.texts])
     goes_on = "" if start is None else f" --start {portable(str(start))}"
+    goes_on += f" --batch-size {arguments.batch_size}" if arguments.batch_size != 128 else ""
+    goes_on += " --half" if arguments.half else ""
     card = CARD.format(
         parameters=count_parameters(model),
         task=task.name,

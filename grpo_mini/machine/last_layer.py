@@ -36,16 +36,21 @@ def weight_for_chunks(model: PreTrainedModel, tokens: int) -> Tensor | None:
     """The output layer's weight [V, H], if so many tokens' logits are too many to hold at once.
 
     None too where the logits are more than this weight times the states: a bias, a scale, a soft
-    cap. Asked of the model at one token, not read in its configuration.
+    cap. Asked of the model at some tokens, not read in its configuration.
     """
-    weight = model.get_output_embeddings().weight
-    if tokens * len(weight) <= AT_ONCE:
+    layer = model.get_output_embeddings()
+    if layer is None or tokens * len(layer.weight) <= AT_ONCE:
         return None
-    token = {"input_ids": torch.zeros(1, 1, dtype=torch.long, device=model.device)}
+    some = {"input_ids": torch.arange(1, 9, device=model.device).unsqueeze(0)}  # 0 may be padding
+    seen: list[Tensor] = []
+    hook = layer.register_forward_hook(lambda _, read, written: seen.extend((read[0], written)))
     with torch.no_grad():
-        plain = linear(states_of(model)(**token, use_cache=False), weight)
-        is_all = torch.equal(plain, model(**token, use_cache=False).logits)
-    return weight if is_all else None
+        logits, states = model(**some, use_cache=False).logits, states_of(model)(**some)
+    hook.remove()
+    # What the layer writes are the logits, and what it reads are the states, up to rounding.
+    is_all = getattr(layer, "bias", None) is None and torch.equal(seen[1].float(), logits.float())
+    is_all &= torch.allclose(seen[0].float(), states.float(), rtol=0.01, atol=0.01)
+    return layer.weight if is_all else None
 
 
 def in_chunks(

@@ -15,6 +15,7 @@ from .chain_sums import (
     make_chain_sum,
 )
 from .countdown import COUNTDOWN, countdown_reward
+from .cups import CUPS_TASK
 from .task import (
     MAX_RESPONSE_CHARACTERS,
     MOST_PROBLEMS,
@@ -30,7 +31,8 @@ from .task import (
 from .words import WORDS, WORDS_GRADED, make_words, read_sentence, words_graded_reward, words_reward
 
 TASKS = {
-    task.name: task for task in (CHAIN_SUMS, SPREAD_SUMS, GRADED, COUNTDOWN, WORDS, WORDS_GRADED)
+    task.name: task
+    for task in (CHAIN_SUMS, SPREAD_SUMS, GRADED, COUNTDOWN, CUPS_TASK, WORDS, WORDS_GRADED)
 }
 
 

@@ -23,7 +23,8 @@ def test_nothing_recorded_is_nothing_to_show(tmp_path):
 def test_one_seed_has_the_interval_of_its_questions_and_three_that_of_the_seeds(tmp_path):
     ends = (0.3, 0.4, 0.5)
     lines = [line("grpo", seed, (0.1, end)) for seed, end in enumerate(ends)]
-    (tmp_path / "real.jsonl").write_text("".join(lines) + line("ppo", 0, (0.1, 0.2)))
+    text = "".join([*lines, line("ppo", 0, (0.1, 0.2))])
+    (tmp_path / "real.jsonl").write_text(text, encoding="utf-8")
     runs = recorded(tmp_path)
     assert list(runs) == ["grpo", "ppo"] and len(runs["grpo"]) == 3
     assert right(runs["ppo"], -1) == (0.2, 0.1, 0.4)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -39,6 +40,7 @@ if __name__ == "__main__":
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["GRPO_MINI_PROGRESS"] = os.devnull
     os.environ["GRPO_MINI_MY_GRPO"] = os.path.join(os.devnull, "my_grpo.py")
+    os.environ["GRPO_MINI_CAPSTONE"] = os.path.join(tempfile.mkdtemp(), "my_capstone")
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         if sys.argv[1:] and not any(name in path.stem for name in sys.argv[1:]):
             continue

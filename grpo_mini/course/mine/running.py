@@ -55,10 +55,16 @@ class MyGRPO:
         owners = (f"{WORDS.get(n, n)}: {'yours' if n in yours else 'the module’s'}" for n in names)
         return f"Running on: {'; '.join(owners)}."
 
-    def trainer(self, config: TrainerConfig, **more) -> Trainer:
-        """The course's trainer for this configuration, running on these pieces."""
+    def trainer(
+        self, config: TrainerConfig, reward: Callable[..., list[float]] | None = None, **more
+    ) -> Trainer:
+        """The course's trainer for this configuration, running on these pieces.
+
+        Args:
+            reward: of a task whose answers the learner's verifier does not read; None takes it.
+        """
         kind = MyGRPOTrainer if isinstance(config, GRPOConfig) else MyPPOTrainer
-        trainer = kind(config, self._pay, **more)
+        trainer = kind(config, reward or self._pay, **more)
         trainer.my = self
         return trainer
 

@@ -48,7 +48,7 @@ def memory(start: Start) -> str:
         + "\n\nCounted from the model's geometry, the longest prompts and responses "
         "(`grpo_mini/experiments/forecast.py`, within 15% of what was measured for the course's "
         "own step, which makes logits in chunks). An engine that holds those of a whole pass needs "
-        "up to 24 bytes more for each token and entry of the vocabulary; CUDA itself takes about "
+        "up to 16 bytes more for each token and entry of the vocabulary; CUDA itself takes about "
         "1 GB more.\n"
     )
 

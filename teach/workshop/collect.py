@@ -11,7 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PLATFORMS = {  # as uv and as pip name them
     "windows": ("x86_64-pc-windows-msvc", "win_amd64"),
     "macos": ("aarch64-apple-darwin", "macosx_14_0_arm64"),  # Apple silicon; torch builds no other
@@ -70,7 +70,7 @@ def collect(out: Path, platforms: list[str], python: str) -> None:
     shutil.rmtree(clone, ignore_errors=True)
     run("git", "clone", "--quiet", "--depth=1", ROOT.as_uri(), str(clone))
     run("git", "-C", str(clone), "remote", "remove", "origin")  # it names this machine's folder
-    shutil.copy(ROOT / "workshop" / "install.py", out)
+    shutil.copy(ROOT / "teach" / "workshop" / "install.py", out)
 
 
 def main() -> None:
