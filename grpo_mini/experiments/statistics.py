@@ -88,22 +88,34 @@ def load(experiment: str, runs: Path = RUNS) -> dict[str, list[Run]]:
 def welch(first: Sequence[float], second: Sequence[float] | None = None) -> Interval:
     """Mean of the first, or minus that of the second, with its 95% interval by Student's t.
 
-    The degrees of freedom are Welch's (1947, Biometrika 34, 28-35). With three seeds a side there
-    is little for `bootstrap` to draw from, and this is what notebook 06 has the reader write.
+    With three seeds a side there is little for `bootstrap` to draw from, and this is what notebook
+    06 has the reader write.
 
     Raises:
         ValueError: fewer than two values on a side.
     """
-    groups = [numpy.asarray(v, dtype=float) for v in (first, second) if v is not None]
-    if min(map(len, groups)) < 2:
-        raise ValueError(f"an interval needs at least 2 seeds, got {min(map(len, groups))}")
-    mean = groups[0].mean() - sum(group.mean() for group in groups[1:])
-    errors = [group.var(ddof=1) / len(group) for group in groups]  # squared
-    if sum(errors) == 0:  # all values of each group are equal
-        return Interval(*[float(mean)] * 3)
-    parts = [error**2 / (len(group) - 1) for error, group in zip(errors, groups, strict=True)]
-    half = student(0.975, sum(errors) ** 2 / sum(parts)) * sum(errors) ** 0.5
-    return Interval(*map(float, (mean, mean - half, mean + half)))
+    groups = [(1.0, first)] if second is None else [(1.0, first), (-1.0, second)]
+    mean, error, freedom = _weighted_sum(groups)
+    half = student(0.975, freedom) * error**0.5 if error else 0.0
+    return Interval(mean, mean - half, mean + half)
+
+
+def _weighted_sum(groups: Sequence[tuple[float, Sequence[float]]]) -> tuple[float, float, float]:
+    """A weighted sum of the means of independent groups, its squared standard error, and the
+    degrees of freedom of that (Welch 1947, Biometrika 34, 28-35).
+
+    Raises:
+        ValueError: a group of fewer than two values, which says nothing about its spread.
+    """
+    mean = error = parts = 0.0
+    for weight, values in groups:
+        if len(values) < 2:
+            raise ValueError(f"an interval needs at least 2 seeds, got {len(values)}")
+        of_mean = weight**2 * numpy.var(values, ddof=1) / len(values)
+        mean += weight * numpy.mean(values)
+        error += of_mean
+        parts += of_mean**2 / (len(values) - 1)
+    return float(mean), float(error), float(error**2 / parts) if error else numpy.inf
 
 
 def student(share: float, freedom: float) -> float:
@@ -148,8 +160,7 @@ def contrast(
     """A weighted sum of the means of independent groups, with its 95% interval.
 
     As `bootstrap`, with the seeds of each group drawn for themselves, and with the degrees of
-    freedom that such a sum has (Welch 1947, Biometrika 34, 28-35): groups may differ in size and
-    in spread.
+    freedom that such a sum has: groups may differ in size and in spread.
 
     Args:
         groups: weight and values of each; 1 and -1 make a difference.
@@ -158,23 +169,17 @@ def contrast(
         ValueError: a group of fewer than two values, which says nothing about its spread.
     """
     generator = numpy.random.default_rng(seed)
-    mean = seen = true = freedom = 0.0
-    drawn = numpy.zeros(draws)
+    mean, true, freedom = _weighted_sum(groups)
+    if true == 0:  # all values of each group are equal
+        return Interval(mean, mean, mean)
+    seen, drawn = 0.0, numpy.zeros(draws)
     for weight, values in groups:
         values, number = numpy.asarray(values, dtype=float), len(values)
-        if number < 2:
-            raise ValueError(f"an interval needs at least 2 seeds, got {number}")
         rows = generator.integers(number, size=(draws, number))
-        mean += weight * values.mean()
         drawn += weight * values[rows].mean(axis=1)
-        spread = weight**2 * values.var() / number  # of the drawn means
-        seen += spread
-        true += spread * number / (number - 1)
-        freedom += (spread * number / (number - 1)) ** 2 / (number - 1)
-    if true == 0:  # all values of each group are equal
-        return Interval(*[float(mean)] * 3)
+        seen += weight**2 * values.var() / number  # of the drawn means
     tail = 0.025 / comparisons
-    wider = (true / seen) ** 0.5 * student(1 - tail, true**2 / freedom)
+    wider = (true / seen) ** 0.5 * student(1 - tail, freedom)
     wider /= NormalDist().inv_cdf(1 - tail)
     low, high = mean + wider * (numpy.quantile(drawn, [tail, 1 - tail]) - mean)
     return Interval(*map(float, (mean, low, high)))

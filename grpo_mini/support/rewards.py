@@ -27,7 +27,15 @@ RESERVED = ("prompts", "completion", "completions", "completion_ids", "truncated
 
 
 class RewardError(RuntimeError):
-    """A reward function raised."""
+    """A reward function raised.
+
+    Attributes:
+        completion: the one it raises on; None if only all together make it raise.
+    """
+
+    def __init__(self, message: str, completion: str | list | None = None):
+        super().__init__(message)
+        self.completion = completion
 
 
 @dataclass(frozen=True)
@@ -176,7 +184,7 @@ def _paid(functions: list[Reward], columns: dict[str, list], state: TrainerState
                 answers([ask(function, slice(i, i + 1)) for function in functions])
             except Exception:
                 message = f"the reward function failed on {_where(columns, i)}: {error!r}"
-                raise RewardError(message) from error
+                raise RewardError(message, columns["completions"][i]) from error
         raise RewardError(f"the reward function failed on the batch: {error!r}") from error
     return [_checked(rewards, columns) for rewards in returned]
 

@@ -4,12 +4,16 @@ A policy looks for whatever pays. So each attack below is a response that must n
 right answer, made from right ones: from a demonstration, by taking away the work or the form.
 """
 
-import copy
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
+from ...models import TINY_QWEN, load_tokenizer
+from ...support.rewards import RewardError, call_reward
 from ...tasks import Record, Task, completion_text, is_right, parse_response
 from .file import TaskFile
 
@@ -127,41 +131,48 @@ class RewardTrouble(ValueError):
 def call(
     task: Task, texts: Sequence[str], records: Sequence[Record], cut: bool = False
 ) -> list[float]:
-    """The rewards of texts, each to its record, called as the trainers do.
+    """The rewards of texts, each to its record, called as the trainers do; 0 for None.
 
     Raises:
         RewardTrouble: it raised, and the message says on which; or it returned no such list.
     """
-    names = [name for name in records[0] if name != "prompt"]
-
-    def ask(rows: slice):
-        columns = {name: [copy.deepcopy(r[name]) for r in records[rows]] for name in names}
-        completions = [[{"role": "assistant", "content": text}] for text in texts[rows]]
-        columns["prompts"] = [copy.deepcopy(record["prompt"]) for record in records[rows]]
-        columns["truncated"] = [cut] * len(completions)
-        return task.reward(completions=completions, **columns)
-
     try:
-        found = ask(slice(None))
-    except Exception as error:
-        raise RewardTrouble(_where(ask, texts, error)) from error
-    if not isinstance(found, list) or len(found) != len(texts):
+        return call_reward(task.reward, records, Said(list(texts), cut)).nan_to_num(0.0).tolist()
+    except RewardError as error:
+        said = f"{type(error.__cause__).__name__}: {error.__cause__}"
+        if error.completion is None:
+            raise RewardTrouble(f"It fails on a batch of {len(texts)}: {said}.") from error
+        text = completion_text(error.completion)[:80]
         raise RewardTrouble(
-            f"It has to return a list with a number a completion; for {len(texts)} of them it "
-            f"returned {found!r}."
-        )
-    return [float(value) for value in found]
+            f"It fails on the response `{text}`: {said}. A policy will write that."
+        ) from error
+    except ValueError as error:
+        raise RewardTrouble(
+            f"It has to return a list with a number a completion: {error}."
+        ) from error
 
 
-def _where(ask: Callable, texts: Sequence[str], error: Exception) -> str:
-    """Which response it fails on."""
-    for i, text in enumerate(texts):
-        try:
-            ask(slice(i, i + 1))
-        except Exception as alone:
-            said = f"{type(alone).__name__}: {alone}"
-            return f"It fails on the response `{text[:80]}`: {said}. A policy will write that."
-    return f"It fails on a batch of {len(texts)}: {type(error).__name__}: {error}."
+@dataclass(frozen=True)
+class Said:
+    """Responses that nobody sampled, as a reward function reads a `Rollout`.
+
+    Attributes:
+        texts: the responses.
+        cut: all of them are handed over as cut off.
+    """
+
+    texts: list[str]
+    cut: bool
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def truncated_B(self) -> Tensor:  # noqa: N802
+        return torch.full((len(self),), self.cut)
+
+    def token_ids(self) -> list[list[int]]:
+        return load_tokenizer(TINY_QWEN)(self.texts).input_ids
 
 
 def demonstrations(task: Task, records: Sequence[Record], think: bool = True) -> list[str]:

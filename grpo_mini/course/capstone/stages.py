@@ -9,18 +9,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from ...experiments.judging import gain
 from ...experiments.statistics import Interval, Run, final, welch
+from ...experiments.verdicts import kind
 from ...models import TINY_QWEN, load_tokenizer
 from ...tasks import Task, has_thought, is_right
 from ...trainer import TrainerConfig
 from ..cards import Card
 from .attacks import Paid, RewardTrouble, call, demonstrations
 
-SAME = 0.03  # a difference of right answers that nobody would care for
 LONGEST = 160  # tokens of a demonstration: more trains slowly
 MUCH = 0.5  # of the reward for an answer that never looks at the question
 SILENT, EASY, RARE = 0.75, 0.9, 0.02
 GROWN = 0.05  # a change of a share over a training that is no noise of its steps
+SAID = {  # of GRPO against PPO, by the interval of their difference
+    "better": "GRPO is better",
+    "worse": "PPO is better",
+    "no difference seen": "they are as good as each other",
+    "unclear": "these seeds do not decide",
+}
 
 
 # ---------------------------------------------------------------------------- 1: the task
@@ -245,11 +252,6 @@ def diagnosis_card(history: Sequence[dict], words: str) -> Card:
 # ---------------------------------------------------------------------------- 6: three seeds
 
 
-def gain(run: Run) -> float:
-    """Right at the end minus right at the start."""
-    return final(run) - run.evaluations()[0]["eval_accuracy"]
-
-
 def gain_of(runs: Sequence[Run]) -> Interval:
     """`gain` over seeds, by Student, and with the luck of the start's exam.
 
@@ -268,17 +270,6 @@ def thinks(run: Run) -> tuple[float, float]:
     return shares[0], shares[-1]
 
 
-def verdict(difference: Interval) -> str:
-    """GRPO against PPO by the interval of their difference."""
-    if difference.low > 0:
-        return "GRPO is better"
-    if difference.high < 0:
-        return "PPO is better"
-    if max(-difference.low, difference.high) <= SAME:
-        return "they are as good as each other"
-    return "these seeds do not decide"
-
-
 def comparison_card(runs: dict[str, list[Run]]) -> Card:
     """Gain of each over its start, and one against the other, by Student and Welch."""
     if min(len(runs[name]) for name in ("grpo", "ppo")) < 2:
@@ -290,8 +281,8 @@ def comparison_card(runs: dict[str, list[Run]]) -> Card:
     number = len(runs["grpo"])
     lines = [f"{name.upper()} gains {found} over {len(runs[name])} seeds."
              for name, found in gains.items()]  # fmt: skip
-    lines.append(f"GRPO minus PPO at the end: {difference}: {verdict(difference)} (3 points would "
-                 f"matter).")  # fmt: skip
+    lines.append(f"GRPO minus PPO at the end: {difference}: {SAID[kind(difference)]} (3 points "
+                 f"would matter).")  # fmt: skip
     for name in ("grpo", "ppo"):
         a, b = (fmean(shares) for shares in zip(*map(thinks, runs[name]), strict=True))
         word = (
