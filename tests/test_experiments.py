@@ -8,9 +8,10 @@ import torch
 from grpo_mini.__main__ import main
 from grpo_mini.experiments import judges, zoo
 from grpo_mini.experiments.evidence import EXPERIMENTS, Experiment, grpo, ppo
-from grpo_mini.experiments.experiment import before, compare, made, make_trainer, runs_file
+from grpo_mini.experiments.experiment import compare, made, make_trainer, runs_file
 from grpo_mini.experiments.manifest import MADE_BY
 from grpo_mini.experiments.record import read_runs, write_run
+from grpo_mini.experiments.thinking import answers, questions_of
 from grpo_mini.experiments.variants import (
     VariantConfig,
     VariantTrainer,
@@ -346,11 +347,14 @@ def test_the_judge_that_counts_pays_what_the_task_does_not():
 
 
 def test_what_a_model_is_asked_before_its_training_changes_nothing_in_it(small_trainer):
+    def said(trainer):
+        return [(a.question, a.text) for a in answers(trainer, questions_of(trainer))]
+
     asked, plain = (small_trainer(threads=1) for _ in range(2))
-    pairs = before(asked)
+    pairs = said(asked)
     held_out = [record["prompt"][-1]["content"] for record in plain.problems(True, 8)]
     assert [question for question, _ in pairs] == held_out
-    assert pairs == before(asked)
+    assert pairs == said(asked)
     rows = [trainer.train(1, on_step=lambda row: None)[0] for trainer in (asked, plain)]
     for name in ("reward_mean", "policy_loss", "grad_norm"):
         assert rows[0][name] == rows[1][name]

@@ -27,6 +27,7 @@ from .manifest import MADE_BY
 from .options import Parser, whole
 from .record import REPOSITORY, portable, read_lines, require_writable, write_run
 from .statistics import RUNS, Interval, bootstrap, final, load
+from .thinking import answers, questions_of
 
 INTERRUPTED = 130  # what a command exits with after Ctrl-C
 
@@ -76,7 +77,8 @@ def run_one(out: Path, name: str, label: str, seed: int, model: str | None) -> N
     trainer.evaluate = partial(trainer.evaluate, size=experiment.held_out)
     about = {"experiment": name, "setting": label}
     if not experiment.model.is_relative_to(REPOSITORY):  # nobody can ask it again
-        about["examples_before"] = before(trainer)
+        asked = answers(trainer, questions_of(trainer))
+        about["examples_before"] = [[each.question, each.text[:200]] for each in asked]
     steps = experiment.steps if setting.steps is None else setting.steps
     try:
         trainer.train(steps, evaluate_every=experiment.evaluate_every, seconds=experiment.seconds)
@@ -92,17 +94,6 @@ def run_one(out: Path, name: str, label: str, seed: int, model: str | None) -> N
             about["right"] = right_answers(trainer, experiment.samples_at_end)
             about["samples_at_end"] = experiment.samples_at_end
     write_run(runs_file(out, name), trainer, **about)
-
-
-def before(trainer: Trainer) -> list[list[str]]:
-    """Held-out questions, a response of the model as it came to each; the training's draws stay."""
-    config, records = trainer.config, trainer.problems(True, 8)
-    rollout = sample(
-        trainer.policy, trainer.tokenizer, [record["prompt"] for record in records], 1,
-        config.max_new_tokens, config.temperature, torch.Generator().manual_seed(config.seed),
-    )  # fmt: skip
-    pairs = zip(records, rollout.texts, strict=True)
-    return [[record["prompt"][-1]["content"], text[:200]] for record, text in pairs]
 
 
 def right_answers(trainer: Trainer, samples: int, problems: int = 100) -> list[int]:
