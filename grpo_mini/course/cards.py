@@ -28,7 +28,7 @@ class Card:
     Attributes:
         status: "right", "wrong", "not tried yet", "ok", "problem", or "note", which is not shown.
         title: one line.
-        lines: text; words between backticks are set as code.
+        lines: text as `marked` reads it.
         code: source to show under the lines, or None.
     """
 
@@ -44,9 +44,6 @@ class Card:
         return "\n".join(parts)
 
     def _repr_html_(self) -> str:
-        def marked(text: str) -> str:
-            return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text, quote=False))
-
         status = "" if self.status == "note" else self.status
         lines = "".join(f"<div>{marked(line)}</div>" for line in self.lines)
         code = ""
@@ -59,6 +56,15 @@ class Card:
             f"<b style='border-bottom:3px solid {COLOURS[self.status]}'>{status}</b>"
             f"{lines}{code}</div>"
         )
+
+
+def marked(text: str) -> str:
+    """A sentence as HTML: code between backticks, and *words between asterisks* emphasised."""
+    parts = re.split(r"`([^`]*)`", html.escape(text, quote=False))
+    stressed = r"(?<![\w*)])\*(\w[^*]*)\*(?![\w*])"
+    parts[::2] = [re.sub(stressed, r"<em>\1</em>", part) for part in parts[::2]]
+    parts[1::2] = [f"<code>{part}</code>" for part in parts[1::2]]
+    return "".join(parts)
 
 
 def source(*things: Callable) -> None:

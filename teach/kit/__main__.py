@@ -8,7 +8,7 @@ import html
 from pathlib import Path
 
 from . import deck, guide, quiz, solutions
-from .pages import markdown
+from .pages import frame, markdown
 
 TEACH = Path(__file__).parents[1]
 LECTURES = {
@@ -26,13 +26,7 @@ SHEETS = {
 
 def sheet(title: str, body: str, kind: str = "") -> str:
     """A page to read and to print, in one file; what has the kind ``forms`` is written on."""
-    style = (Path(__file__).parent / "sheet.css").read_text(encoding="utf-8")
-    return (
-        "<!doctype html>\n<html lang='en'>\n<head><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{html.escape(title)}</title>\n<style>\n{style}</style></head>\n"
-        f"<body class='{kind}'>\n{body}\n</body>\n</html>\n"
-    )
+    return frame(title, "sheet.css", body, kind)
 
 
 def pages() -> dict[str, str]:

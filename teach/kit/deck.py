@@ -6,9 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .pages import markdown
-
-HERE = Path(__file__).parent
+from .pages import frame, markdown
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,5 @@ def page(title: str, slides: list[Slide]) -> str:
             f"<section class='slide {slide.kind}' id='{number}'><div class='body'>{slide.body}"
             f"</div>{notes}{foot}</footer></section>"
         )
-    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("deck.css", "deck.js"))
-    return (
-        "<!doctype html>\n<html lang='en'>\n<head><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{html.escape(title)}</title>\n<style>\n{style}</style></head>\n<body>\n"
-        + "\n".join(parts)
-        + f"\n<script>\n{script}</script>\n</body>\n</html>\n"
-    )
+    script = (Path(__file__).parent / "deck.js").read_text(encoding="utf-8")
+    return frame(title, "deck.css", "\n".join(parts) + f"\n<script>\n{script}</script>")

@@ -6,8 +6,6 @@ ARGS=--write`` writes them anew, and a test compares.
 
 import re
 
-from grpo_mini.course.checker import EXERCISES
-
 from . import minutes, stored
 from .solutions import ordered
 
@@ -29,10 +27,10 @@ def minutes_table() -> str:
         "| the longest waits |",
         "|---|---|---|---|---|---|",
     ]
-    record = minutes.read()
+    record, said = minutes.read(), promised()
     for path in sorted(stored.NOTEBOOKS.glob("*.ipynb")):
         number = path.stem[:2]
-        read, compute = promised().get(number, ("–", "–"))
+        read, compute = said.get(number, ("–", "–"))
         teach = str(5 * round(int(read) * 4 / 3 / 5)) if read != "–" else "–"
         found = record.get(path.stem)
         took, waits = "–", ""
@@ -61,7 +59,7 @@ def about(number: str) -> str:
             because = list({m.because[:ALIKE]: m.because for m in entry.mistakes[::-1]}.values())
             because = because[: -SHOWN - 1 : -1]
             said = " ".join(f"“{text}”" for text in because)
-            lines.append(f"- **{entry.number} {EXERCISES[entry.number].title}.** {said}")
+            lines.append(f"- **{entry.number} {entry.title}.** {said}")
     if lines[-1] == "":
         lines[-2:] = ["Nothing is written here, so nothing is checked."]
     return "\n".join(lines)

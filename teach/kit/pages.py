@@ -16,12 +16,14 @@ import re
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from grpo_mini.course import noise
+from grpo_mini.course.cards import marked
 from grpo_mini.course.checker import EXERCISES
 from grpo_mini.course.lesson_diff import show_diff
 from grpo_mini.course.pipeline import alternative, drawing
@@ -54,7 +56,7 @@ def source_of(name: str) -> str:
 def mistakes_of(number: str, *which: str) -> str:
     """Known mistakes of an exercise, by place: what its card says about each."""
     because = list(dict.fromkeys(mistake.because for mistake in EXERCISES[number].mistakes))
-    items = "".join(f"<li>{inline(because[int(place) - 1])}</li>" for place in which)
+    items = "".join(f"<li>{marked(because[int(place) - 1])}</li>" for place in which)
     return f"<ul>{items}</ul>"
 
 
@@ -65,8 +67,8 @@ def claims_table(*numbers: str) -> str:
         if claim.number in numbers:
             word = claim.verdict().word
             rows += (
-                f"<tr><td>{claim.number}</td><td>{inline(claim.text)}</td>"
-                f"<td>{SIGNS[word][0]} {inline(word)}</td></tr>"
+                f"<tr><td>{claim.number}</td><td>{marked(claim.text)}</td>"
+                f"<td>{SIGNS[word][0]} {marked(word)}</td></tr>"
             )
     return f"<table><tbody>{rows}</tbody></table>"
 
@@ -128,6 +130,17 @@ def named(words: str) -> str:
         raise ValueError(f"{{{{{words}}}}} names nothing: {error}") from error
 
 
+def frame(title: str, style: str, body: str, kind: str = "") -> str:
+    """A page in one file, with a style sheet of this folder in it."""
+    css = (Path(__file__).parent / style).read_text(encoding="utf-8")
+    return (
+        "<!doctype html>\n<html lang='en'>\n<head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>{html.escape(title)}</title>\n<style>\n{css}</style></head>\n"
+        f"<body class='{kind}'>\n{body}\n</body>\n</html>\n"
+    )
+
+
 # ---------------------------------------------------------------------------- Markdown
 
 
@@ -154,11 +167,3 @@ def markdown(text: str) -> str:
     for i, block in enumerate(blocks):
         page = page.replace(f"<div id='block-{i}'></div>", block)
     return page
-
-
-def inline(text: str) -> str:
-    """A sentence of a card or a claim: words between backticks are set as code."""
-    parts = re.split(r"`([^`]*)`", html.escape(text, quote=False))
-    parts[::2] = [re.sub(r"\*(\w[^*]*)\*", r"<em>\1</em>", part) for part in parts[::2]]
-    parts[1::2] = [f"<code>{part}</code>" for part in parts[1::2]]
-    return "".join(parts)

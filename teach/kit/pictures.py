@@ -17,6 +17,9 @@ def encoded(picture: Path | str, alt: str) -> str:
         raise ValueError(f"{picture} needs words for those who do not see it")
     kind = KINDS[picture.suffix] if isinstance(picture, Path) else KINDS[".svg"]
     content = picture.read_bytes() if isinstance(picture, Path) else picture.encode()
-    data = base64.b64encode(content).decode()
-    text = html.escape(alt, quote=True)
-    return f'<img class="picture" src="data:{kind};base64,{data}" alt="{text}">'
+    return image(f"data:{kind};base64,{base64.b64encode(content).decode()}", alt)
+
+
+def image(source: str, alt: str) -> str:
+    """An ``img`` of a source, with words for those who do not see it."""
+    return f'<img class="picture" src="{source}" alt="{html.escape(alt, quote=True)}">'

@@ -9,13 +9,14 @@ suspects and what speaks against them.
 import html
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 
 from torch import Tensor
 
+from grpo_mini.course.cards import marked
 from grpo_mini.course.cases import (
     CASES,
     NAMES,
@@ -29,7 +30,7 @@ from grpo_mini.course.checker import EXERCISES, Exercise, Mistake, Result, run
 from grpo_mini.course.predictions import shared_questions
 
 from .deck import Slide
-from .pages import code, inline
+from .pages import code
 
 WIDE, LONG_OPTION, LONG_REASON = 74, 60, 230  # letters that a slide has room for
 LETTERS = "ABCD"
@@ -144,20 +145,25 @@ def tempting(
         yield mistake, found
 
 
+def that_fit(entry: Exercise, places: Iterable[int]) -> Iterator[tuple[int, str, str]]:
+    """Of these cases those that a slide has room for: place, its arguments as code, right value."""
+    for place in places:
+        lines, right = given(entry, place), outcome(entry, does(entry.number, -1), place)
+        if lines is not None and right is not None and len(right) <= LONG_OPTION:
+            yield place, code("\n".join(lines)), right
+
+
 @cache
 def about_values(entry: Exercise) -> Question | None:
     """What comes out? The options are what three mistakes give; None if no case is fit for it."""
-    for place in range(len(entry.cases())):
-        lines, right = given(entry, place), outcome(entry, does(entry.number, -1), place)
-        if lines is None or right is None or len(right) > LONG_OPTION:
-            continue
+    for place, case, right in that_fit(entry, range(len(entry.cases()))):
         wrong = list(islice(tempting(entry, place), 3))
         if len(wrong) == 3:
             what = "Which gradient does it have?" if entry.by_gradient else "What comes out?"
             return Question(
                 entry.number,
                 entry.title,
-                code("\n".join(lines)) + f"<p>{what}</p>",
+                case + f"<p>{what}</p>",
                 Option(right, " ".join(entry.hints[:2])),
                 tuple(Option(found, mistake.because) for mistake, found in wrong),
             )
@@ -168,10 +174,8 @@ def about_reasons(entry: Exercise) -> Question | None:
     """What went wrong? The options are what the cards would say, each with what it would give."""
     taken = about_values(entry)
     used = tuple(option.said for option in taken.wrong) if taken else ()
-    for place in (*range(1, len(entry.cases())), 0):  # the first is that of the values
-        lines, right = given(entry, place), outcome(entry, does(entry.number, -1), place)
-        if lines is None or right is None or len(right) > LONG_OPTION:
-            continue
+    # The first case comes last: it is that of the values.
+    for place, case, right in that_fit(entry, (*range(1, len(entry.cases())), 0)):
         fresh = list(islice(tempting(entry, place, used), 4))
         if len(fresh) < 4:
             continue
@@ -179,7 +183,7 @@ def about_reasons(entry: Exercise) -> Question | None:
         return Question(
             f"{entry.number} why",
             entry.title,
-            code("\n".join(lines)) + f"<p>Right is <code>{right}</code>; an answer gives "
+            case + f"<p>Right is <code>{right}</code>; an answer gives "
             f"<code>{found}</code>. What is wrong with it?</p>",
             Option(guilty.because, f"That gives {found}."),
             tuple(
@@ -200,7 +204,7 @@ def predictions() -> Iterator[Question]:
         yield Question(
             number,
             "predict first",
-            f"<p>{inline(asked.text)}</p>",
+            f"<p>{marked(asked.text)}</p>",
             Option(asked.options[right], f"{evidence} {asked.why}"),
             tuple(Option(option, "") for option in wrong),
         )
@@ -270,9 +274,9 @@ def listed(question: Question) -> str:
     is_code = bool(re.fullmatch(r"[\[(]*-?\d[^a-z]*", question.right.text))
     items = []
     for letter, option in zip(LETTERS, options, strict=False):
-        text = f"<code>{html.escape(option.text)}</code>" if is_code else inline(option.text)
+        text = f"<code>{html.escape(option.text)}</code>" if is_code else marked(option.text)
         right = option == question.right
-        said = f"<span class='said step'>{inline(option.said)}</span>" if option.said else ""
+        said = f"<span class='said step'>{marked(option.said)}</span>" if option.said else ""
         items.append(
             f"<li class='{'right' if right else 'wrong'}'><span class='letter'>{letter}</span>"
             f"<span>{text}</span>{said}</li>"
@@ -285,9 +289,9 @@ def slide(question: Question) -> Slide:
     """A question as a slide; its notes say the answer to who speaks."""
     options = question.options()
     letter = LETTERS[options.index(question.right)]
-    heading = f"<h1>{question.name}: {inline(question.title)}</h1>"
+    heading = f"<h1>{question.name}: {marked(question.title)}</h1>"
     notes = (
-        f"<p>Right is {letter}: {inline(question.right.text)}. {inline(question.right.said)}</p>"
+        f"<p>Right is {letter}: {marked(question.right.text)}. {marked(question.right.said)}</p>"
     )
     return Slide(heading + question.text + listed(question), notes, "question")
 

@@ -4,10 +4,11 @@ import html
 import inspect
 import textwrap
 
+from grpo_mini.course.cards import marked
 from grpo_mini.course.checker import EXERCISES, Exercise
 
 from . import stored
-from .pages import code, inline, markdown
+from .pages import code, markdown
 
 
 def ordered() -> list[Exercise]:
@@ -16,9 +17,9 @@ def ordered() -> list[Exercise]:
 
 
 def entry_of(exercise: Exercise) -> str:
-    hints = "".join(f"<li>{inline(text)}</li>" for text in exercise.hints)
+    hints = "".join(f"<li>{marked(text)}</li>" for text in exercise.hints)
     mistakes = dict.fromkeys(mistake.because for mistake in exercise.mistakes)
-    wrong = "".join(f"<li>{inline(text)}</li>" for text in mistakes)
+    wrong = "".join(f"<li>{marked(text)}</li>" for text in mistakes)
     same = ", ".join(
         f"<code>{function.__module__}.{function.__qualname__}</code>"
         for function in exercise.module

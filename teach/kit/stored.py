@@ -7,6 +7,8 @@ from pathlib import Path
 
 import nbformat
 
+from .pictures import image
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 IN_WORDS = "*In words:* "
@@ -57,10 +59,6 @@ def picture(place: str) -> str:
             alt = re.search(r"alt='([^']*)'", found[0])
             return image(source, html.unescape(alt[1]) if alt else "")
     raise ValueError(f"cell {place} has stored no picture")
-
-
-def image(source: str, alt: str) -> str:
-    return f'<img class="picture" src="{source}" alt="{html.escape(alt, quote=True)}">'
 
 
 def table(place: str) -> str:
