@@ -7,16 +7,14 @@ outputs stay as they are, and notebooks that are not named keep the figures that
 
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 
-TEACH = Path(__file__).parents[1]
-NOTEBOOKS = TEACH.parent / "notebooks"
-RECORD = TEACH / "minutes.json"
+from tests.notebooks.refresh import asked_for, execute
+
+RECORD = Path(__file__).parents[1] / "minutes.json"
 LONG = 3.0  # processor seconds from which a cell is worth a word
 # Run before a notebook's first cell and after its last one, in its kernel.
 FIRST = """
@@ -41,9 +39,7 @@ def measured(path: Path) -> dict:
     notebook.cells.insert(0, nbformat.v4.new_code_cell(FIRST))
     notebook.cells.append(nbformat.v4.new_code_cell(LAST))
     start = time.perf_counter()
-    NotebookClient(
-        notebook, timeout=3600, kernel_name="python3", resources={"metadata": {"path": path.parent}}
-    ).execute()
+    execute(notebook, path.parent)
     *each, total = map(float, notebook.cells[-1].outputs[0].text.split())
     return {
         "processor_seconds": round(total, 1),
@@ -61,11 +57,7 @@ def read() -> dict[str, dict]:
 
 def main() -> None:
     """Measure, and write after each notebook."""
-    os.environ |= {"HF_HUB_OFFLINE": "1", "GRPO_MINI_PROGRESS": os.devnull}
-    os.environ["GRPO_MINI_MY_GRPO"] = os.path.join(os.devnull, "my_grpo.py")
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-        if sys.argv[1:] and not any(name in path.stem for name in sys.argv[1:]):
-            continue
+    for path in asked_for():
         # Before it starts: how many programs want a core, and how many cores there are.
         around = {"cores": os.cpu_count(), "load_before": round(os.getloadavg()[0], 1)}
         record = read() | {path.stem: measured(path) | around}

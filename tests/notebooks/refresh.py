@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -36,14 +37,19 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
                 cell.outputs.remove(output)
 
 
-if __name__ == "__main__":
+def asked_for() -> Iterator[Path]:
+    """Notebooks named on the command line, or all, to be run without a learner's own files."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["GRPO_MINI_PROGRESS"] = os.devnull
     os.environ["GRPO_MINI_MY_GRPO"] = os.path.join(os.devnull, "my_grpo.py")
     os.environ["GRPO_MINI_CAPSTONE"] = os.path.join(tempfile.mkdtemp(), "my_capstone")
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-        if sys.argv[1:] and not any(name in path.stem for name in sys.argv[1:]):
-            continue
+        if not sys.argv[1:] or any(name in path.stem for name in sys.argv[1:]):
+            yield path
+
+
+if __name__ == "__main__":
+    for path in asked_for():
         start, notebook = time.perf_counter(), nbformat.read(path, as_version=4)
         execute(notebook)
         tidy(notebook)
