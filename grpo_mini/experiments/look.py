@@ -8,6 +8,7 @@ import base64
 import html
 import io
 
+import numpy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -104,14 +105,14 @@ def png(figure: Figure, scale: int = 2, colours: int = 48) -> bytes:
     counted = sorted(picture.getcolors(picture.width * picture.height), reverse=True)
     chosen = [colour for _, colour in counted[: colours // 3]]
     rest = picture.quantize(colours - len(chosen), method=Image.Quantize.MAXCOVERAGE).getpalette()
-    for colour in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
-        near = (max(abs(a - b) for a, b in zip(colour, c, strict=True)) for c in chosen)
-        if min(near) > 8:  # what is nearest is found roughly: a twin would take a colour's place
-            chosen.append(colour)
-    palette = Image.new("P", (1, 1))
-    chosen += chosen[:1] * (256 - len(chosen))  # without these it would be filled with greys
-    palette.putpalette([part for colour in chosen for part in colour])
-    picture = picture.quantize(palette=palette, dither=Image.Dither.NONE)
+    palette_C3 = numpy.array([*chosen, *zip(rest[::3], rest[1::3], rest[2::3], strict=True)])
+    # Pillow would find the nearest roughly, and a tint beside the paper take the paper's place.
+    packed = numpy.asarray(picture).astype(int) @ (1 << 16, 1 << 8, 1)
+    seen_N, where = numpy.unique(packed, return_inverse=True)
+    seen_N3 = numpy.stack([seen_N >> 16, seen_N >> 8 & 255, seen_N & 255], axis=1)
+    nearest_N = numpy.abs(seen_N3[:, None] - palette_C3).sum(-1).argmin(-1)
+    picture = Image.fromarray(nearest_N[where].reshape(packed.shape).astype("uint8"), "P")
+    picture.putpalette(palette_C3.astype("uint8").tobytes())
     picture.save(few, format="png", optimize=True)
     return few.getvalue()
 
