@@ -7,14 +7,17 @@ and made again when the gradient comes by.
 """
 
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import Module
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
 AT_ONCE = 1 << 23  # logits that are held together: 34 MB in float32, 55 tokens of a Qwen2
+_PLAIN: "WeakKeyDictionary[Module, bool]" = WeakKeyDictionary()  # asked once an output layer
 Read = Callable[[Tensor, Tensor], tuple[Tensor, Tensor | None]]
 
 
@@ -41,6 +44,13 @@ def weight_for_chunks(model: PreTrainedModel, tokens: int) -> Tensor | None:
     layer = model.get_output_embeddings()
     if layer is None or tokens * len(layer.weight) <= AT_ONCE:
         return None
+    if layer not in _PLAIN:
+        _PLAIN[layer] = _is_all(model, layer)
+    return layer.weight if _PLAIN[layer] else None
+
+
+def _is_all(model: PreTrainedModel, layer: Module) -> bool:
+    """Whether the logits are this layer's weight times the states, and nothing more."""
     some = {"input_ids": torch.arange(1, 9, device=model.device).unsqueeze(0)}  # 0 may be padding
     seen: list[Tensor] = []
     hook = layer.register_forward_hook(lambda _, read, written: seen.extend((read[0], written)))
@@ -49,8 +59,7 @@ def weight_for_chunks(model: PreTrainedModel, tokens: int) -> Tensor | None:
     hook.remove()
     # What the layer writes are the logits, and what it reads are the states, up to rounding.
     is_all = getattr(layer, "bias", None) is None and torch.equal(seen[1].float(), logits.float())
-    is_all &= torch.allclose(seen[0].float(), states.float(), rtol=0.01, atol=0.01)
-    return layer.weight if is_all else None
+    return is_all and torch.allclose(seen[0].float(), states.float(), rtol=0.01, atol=0.01)
 
 
 def in_chunks(
