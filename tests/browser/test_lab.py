@@ -19,7 +19,7 @@ from grpo_mini.course import widgets
 from grpo_mini.course.predictions import predict
 from grpo_mini.course.widgets.base import FloatSlider
 from grpo_mini.course.widgets.page import plain
-from tests.browser.chromium import BROWSER, FLAGS, sync_api
+from tests.browser.chromium import sync_api
 
 IMPORTS = """\
 import torch
@@ -112,37 +112,35 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(server):
+def page(server, browser):
     """The notebook, run: every cell shows its widget."""
     address, log = server
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(180_000)
-        sync_api.expect.set_options(timeout=60_000)  # the machine may have other work
-        page.errors, page.sent = [], []
-        page.on(
-            "websocket",
-            lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)),
-        )
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.goto(f"{address}/lab/tree/widgets.ipynb?token=secret")
-        page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
-        for _ in range(5):  # the first click may come before the kernel is listening
-            page.get_by_role("menuitem", name="Run", exact=True).click()
-            page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-            try:
-                started = page.locator(".jp-InputPrompt", has_text=re.compile(r"\[[*\d]")).first
-                started.wait_for(timeout=10_000)
-                break
-            except sync_api.TimeoutError:
-                page.keyboard.press("Escape")
-        last = cell(page, "last").locator(".jp-OutputArea")
-        sync_api.expect(last, log.read_text(encoding="utf-8")[-2000:]).to_contain_text(
-            "all shown", timeout=180_000
-        )
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(180_000)
+    sync_api.expect.set_options(timeout=60_000)  # the machine may have other work
+    page.errors, page.sent = [], []
+    page.on(
+        "websocket",
+        lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)),
+    )
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.goto(f"{address}/lab/tree/widgets.ipynb?token=secret")
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+    for _ in range(5):  # the first click may come before the kernel is listening
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        try:
+            started = page.locator(".jp-InputPrompt", has_text=re.compile(r"\[[*\d]")).first
+            started.wait_for(timeout=10_000)
+            break
+        except sync_api.TimeoutError:
+            page.keyboard.press("Escape")
+    last = cell(page, "last").locator(".jp-OutputArea")
+    sync_api.expect(last, log.read_text(encoding="utf-8")[-2000:]).to_contain_text(
+        "all shown", timeout=180_000
+    )
+    yield page
+    page.close()
 
 
 def cell(page, name: str):

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from grpo_mini.course.widgets.page import plain
-from tests.browser.chromium import BROWSER, FLAGS, sync_api
+from tests.browser.chromium import sync_api, watched_page
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -35,22 +35,10 @@ def site(tmp_path_factory) -> Path:
     return folder / "site"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def page(site, browser):
     """A page of the folder, opened from the disk; ``page.asked`` holds what it asked a host for."""
-    page = browser.new_page(viewport={"width": 1366, "height": 768}, color_scheme="light")
-    page.set_default_timeout(180_000)  # the machine may have other work
-    page.asked, page.errors = [], []
-    page.on("request", lambda r: page.asked.append(r.url) if r.url.startswith("http") else None)
-    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page = watched_page(browser)
     page.show = lambda name: page.goto((site / name).as_uri())
     yield page
     assert page.asked == []

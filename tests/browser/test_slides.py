@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from teach.kit.__main__ import LECTURES, pages
-from tests.browser.chromium import BROWSER, FLAGS, sync_api
+from tests.browser.chromium import sync_api, watched_page
 
 DECKS = (*LECTURES, "quiz")
 # What reaches beyond the body of its slide, of all slides of a file.
@@ -27,21 +27,9 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.mark.parametrize("name", DECKS)
 def test_it_answers_the_keys_and_nothing_is_cut_off(folder, browser, name):
-    page = browser.new_page(viewport={"width": 1366, "height": 768}, color_scheme="light")
-    page.set_default_timeout(60_000)  # the machine may have other work
-    asked, errors = [], []
-    page.on("request", lambda r: asked.append(r.url) if r.url.startswith("http") else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    page = watched_page(browser)
     page.goto((folder / f"{name}.html").as_uri())
 
     def here() -> str:
@@ -87,7 +75,7 @@ def test_it_answers_the_keys_and_nothing_is_cut_off(folder, browser, name):
     page.keyboard.press("d")
     assert page.evaluate(colour) == "rgb(20, 20, 20)"
     assert page.evaluate(CUT_OFF) == []
-    assert asked == [] and errors == []
+    assert page.asked == [] and page.errors == []
     page.close()
 
 
