@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import os
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,6 @@ import torch
 
 from grpo_mini.experiments.metrics import METRICS, TIMING_METRICS
 from grpo_mini.grpo import GRPOConfig, GRPOTrainer
-from grpo_mini.machine.device import peak_memory_mb
 from grpo_mini.models import RewardModel, load_policy
 from grpo_mini.ppo import PPOConfig, PPOTrainer
 from grpo_mini.rollout import micro_batches
@@ -321,15 +321,15 @@ def test_load_goes_on_bit_for_bit(small_trainer, algorithm, tmp_path, options):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a POSIX signal")
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
-    """In processes of their own; `test_kills` tries each moment and both algorithms in forks."""
-    command = [sys.executable, "-m", "grpo_mini", "train", "--algorithm", "ppo",
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(algorithm, tmp_path):
+    command = [sys.executable, "-m", "grpo_mini", "train", "--algorithm", algorithm,
                "--prompts-per-step", "16", "--max-new-tokens", "16", "--train-problems", "64",
                "--steps", "12", "--save-every", "3"]  # fmt: skip
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    environment = os.environ | {"OMP_NUM_THREADS": "2"}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run([*command, "--folder", whole], check=True, **quiet)
-    process = subprocess.Popen([*command, "--folder", killed], **quiet)
+    subprocess.run([*command, "--folder", whole], check=True, env=environment, **quiet)
+    process = subprocess.Popen([*command, "--folder", killed], env=environment, **quiet)
     deadline = time.monotonic() + 120
     while not (killed / "step-000003").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -337,7 +337,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert len(log_without_times(killed)) < 12, "it was finished before it was killed"
-    subprocess.run([*command, "--folder", killed, "--resume"], check=True, **quiet)
+    subprocess.run([*command, "--folder", killed, "--resume"], check=True, env=environment, **quiet)
     assert log_without_times(killed) == log_without_times(whole)
 
 
@@ -472,10 +472,13 @@ def test_wilson_interval_against_known_figures():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_peak_memory_is_the_process_s_own_and_not_its_parents():
-    ballast = torch.ones(300 * 2**20 // 4)  # 300 MB beside what the child loads too
+    ballast = torch.ones(200 * 2**20 // 4)  # 200 MB that the child must not be charged with
     code = "from grpo_mini.machine.device import *; print(peak_memory_mb(torch.device('cpu')))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8"
-    )
-    own = peak_memory_mb(torch.device("cpu"))
-    assert 100 < float(done.stdout) < own - 200, len(ballast)
+    peaks = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8"
+        )
+        peaks.append(float(done.stdout))
+        ballast = None
+    assert abs(peaks[0] - peaks[1]) < 50, ballast
