@@ -118,9 +118,7 @@ class RaceViewer(Lab):
         if numbers["shown"]:
             axes.axvline(numbers["end"], color=RULE, linewidth=1, linestyle=":")
             axes.legend(fontsize=TICK, frameon=False, loc="lower right")
-        axes.set(
-            title=f"{numbers['metric']} (held-out problems)",
-        )
+        axes.set_title(f"{numbers['metric']} (held-out problems)")
         axes.set_ylim(0, None if numbers["metric"] == "response tokens" else 1.03)
         numbers_below(axes, numbers["x"])
         numbers_beside(axes)
