@@ -99,6 +99,7 @@ def of_the_folder(monkeypatch):
     def load(folder: Path):
         monkeypatch.chdir(folder)
         monkeypatch.syspath_prepend(str(folder))
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)  # other tests list what is in it
         for name in ("reward", "own_reward"):
             monkeypatch.delitem(sys.modules, name, raising=False)
         return importlib.import_module("reward")

@@ -211,9 +211,8 @@ def test_a_task_with_too_few_problems_says_so():
 
 
 def test_an_unknown_task_lists_those_that_exist():
-    with pytest.raises(
-        ValueError, match="unknown task 'sums'.*chain-sums, spread-sums, graded, countdown, words"
-    ):
+    names = "chain-sums, spread-sums, graded, countdown, cups, words"
+    with pytest.raises(ValueError, match=f"unknown task 'sums'.*{names}"):
         get_task("sums")
 
 
