@@ -72,13 +72,16 @@ gpu-check: .venv/installed-test  ## measure everything that is different on a CU
 
 # Side by side, a file a worker: so does a notebook, whose cells share a kernel. In the order of their
 # names, because the files with the most tests are not the longest. With ARGS, one after the other.
+# A training that a notebook shows live is rehearsed; make test LIVE_STEPS= takes its whole length.
+LIVE_STEPS = 4
+test: export GRPO_MINI_LIVE_STEPS = $(LIVE_STEPS)
 test: .venv/installed-test  ## run all tests
 	$(VENV_PYTHON) -m pytest $(or $(ARGS),-n auto --dist loadfile --no-loadscope-reorder)
 
 # Of everything, also of what the pinned libraries bring along. For a check once a week, on a new machine.
 test-latest: .venv/installed-test  ## install the newest versions that the pins allow, and run all tests
 	$(PIP_INSTALL) --upgrade --upgrade-strategy eager -e '.[test,site,teach]'
-	$(MAKE) --no-print-directory test
+	$(MAKE) --no-print-directory test LIVE_STEPS=
 
 lint: .venv/installed-test  ## check style and formatting
 	$(VENV_PYTHON) -m ruff check

@@ -1,6 +1,7 @@
 """Training in a notebook, watched: curves, and the same questions' answers as they change."""
 
 import html
+import os
 import time
 from collections.abc import Sequence
 
@@ -133,15 +134,43 @@ def responses(
     )
 
 
+REHEARSAL = "GRPO_MINI_LIVE_STEPS"
+
+
+def rehearsed(steps: int) -> int:
+    """``steps``, or fewer: no more than the environment's GRPO_MINI_LIVE_STEPS, where it is set.
+
+    For tests and whoever prepares a room: whether every page runs shows without waiting for what
+    each training learns.
+
+    Raises:
+        ValueError: what is set is no whole number from 1.
+    """
+    most = os.environ.get(REHEARSAL, "").strip()
+    if not most:
+        return steps
+    if not most.isascii() or not most.isdigit() or int(most) < 1:
+        raise ValueError(
+            f"{REHEARSAL} is {most!r}: set it to the most steps that a training in a notebook may "
+            "take, a whole number from 1, or unset it"
+        )
+    return min(steps, int(most))
+
+
 def train_live(trainer: Trainer, steps: int, every: float = 1.5) -> list[dict]:
     """Train ``steps`` steps and show what changes, about every ``every`` seconds.
 
     Interrupting the kernel stops after the running step; a card says so, and the notebook goes on
-    with the model as it is then.
+    with the model as it is then. In a rehearsal (`rehearsed`) it takes fewer, and says so.
 
     Returns:
         The trainer's history.
     """
+    asked, steps = steps, rehearsed(steps)
+    if steps < asked:
+        line = "What the lesson says about its end is not compared with what comes out."
+        title = f"A rehearsal: {steps} of {asked} steps, as {REHEARSAL} says"
+        display(Card("note", title, (line,)))
     watch = Watch(trainer, steps)
     status = display(HTML(progress_html(trainer, 0, steps)), display_id=True)
     picture = display(HTML(watch.html()), display_id=True)
@@ -166,9 +195,9 @@ def train_live(trainer: Trainer, steps: int, every: float = 1.5) -> list[dict]:
 
 
 def reached(trainer: Trainer, steps: int) -> bool:
-    """Whether a training was not interrupted before ``steps``; if it was, a card says so."""
-    if trainer.step >= steps:
-        return True
+    """Whether a training took ``steps``; if it was interrupted before, a card says so."""
+    if trainer.step >= steps or rehearsed(steps) < steps:
+        return trainer.step >= steps
     line = "What the lesson says about its end was not compared with what came out."
     display(Card("note", f"The training stopped after {trainer.step} of {steps} steps", (line,)))
     return False

@@ -1,5 +1,6 @@
 """Cards, preflight, the toy example and live training, without a browser."""
 
+import re
 import signal
 import sys
 from unittest.mock import Mock
@@ -124,6 +125,7 @@ def test_live_training_redraws_and_returns_the_history(small_trainer, monkeypatc
             updates.append(content)
 
     monkeypatch.setattr(live, "display", lambda *content, display_id: Handle())
+    monkeypatch.delenv(live.REHEARSAL, raising=False)
     history = train_live(small_trainer(), 2, every=0.0)
     assert [row["step"] for row in history] == [1, 2]
     texts = [update.data for update in updates]
@@ -156,6 +158,7 @@ def test_responses_are_marked_and_their_thoughts_tinted():
 def test_an_interrupted_live_training_says_what_was_not_reached(small_trainer, monkeypatch):
     shown = []
     monkeypatch.setattr(live, "display", lambda *content, **_: shown.append(content[0]) or Mock())
+    monkeypatch.delenv(live.REHEARSAL, raising=False)
     trainer = small_trainer()
 
     def interrupt(row):
@@ -173,6 +176,31 @@ def test_an_interrupted_live_training_says_what_was_not_reached(small_trainer, m
     assert not reached(trainer, 4) and "after 2 of 4 steps" in shown[-1].title
     train_live(trainer, 4)
     assert reached(trainer, 4) and len(trainer.history) == 6
+
+
+def test_a_rehearsal_takes_fewer_steps_and_says_so_once(small_trainer, monkeypatch):
+    shown = []
+    monkeypatch.setattr(live, "display", lambda *content, **_: shown.append(content[0]) or Mock())
+    monkeypatch.setenv(live.REHEARSAL, "2")
+    trainer = small_trainer()
+    train_live(trainer, 3)
+    assert trainer.step == 2 and shown[0].title.startswith("A rehearsal: 2 of 3 steps")
+    cards = len(shown)
+    assert not reached(trainer, 3) and len(shown) == cards, "the rehearsal has been told"
+    train_live(trainer, 2)
+    assert trainer.step == 4 and len(shown) == cards + 2, "all steps asked for: no card"
+    assert reached(trainer, 3)
+
+
+@pytest.mark.parametrize("nonsense", ["0", "-1", "two", "1.5", "²"])
+def test_nonsense_as_a_rehearsals_length_is_told_before_anything_is_trained(
+    nonsense, small_trainer, monkeypatch
+):
+    monkeypatch.setenv(live.REHEARSAL, nonsense)
+    trainer = small_trainer()
+    with pytest.raises(ValueError, match=f"{live.REHEARSAL} is '{re.escape(nonsense)}': set it"):
+        train_live(trainer, 3)
+    assert trainer.step == 0
 
 
 def test_a_batch_of_tokens_shows_each_with_its_mask():

@@ -38,7 +38,11 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
 
 
 def asked_for() -> Iterator[Path]:
-    """Notebooks named on the command line, or all, to be run without a learner's own files."""
+    """Notebooks named on the command line, or all, to be run without a learner's own files.
+
+    No rehearsal either: what is stored and what is measured are whole trainings.
+    """
+    os.environ.pop("GRPO_MINI_LIVE_STEPS", None)
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["GRPO_MINI_PROGRESS"] = os.devnull
     os.environ["GRPO_MINI_MY_GRPO"] = os.path.join(os.devnull, "my_grpo.py")

@@ -103,6 +103,12 @@ def test_every_figure_says_in_words_what_it_shows(notebook):
                 assert "*In words:*" in text_of(cell), cell.source
 
 
+def test_what_is_stored_is_no_rehearsal(notebook):
+    """Their whole length: a rehearsed training has not learned what the lesson says."""
+    for cell in code_cells(notebook):
+        assert "A rehearsal: " not in text_of(cell), cell.source
+
+
 def test_figures_in_prose_are_computed(notebook):
     """Markdown holds no measured number: no decimal, no percentage, outside code and formulas."""
     for cell in notebook.cells:

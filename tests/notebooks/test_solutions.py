@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from grpo_mini.course.checker import find
+from grpo_mini.course.live import REHEARSAL
 from tests.notebooks.refresh import execute
 
 
@@ -20,7 +21,6 @@ class WithoutAssertions(ast.NodeTransformer):
 
 # What takes long -> the same, short.
 SHORT = {
-    r"(train_live\(\w+), \d+\)": r"\1, 2)",
     r"(trainer\.train\()\d+": r"\g<1>2",
     r"steps=30\b": "steps=6",
     r"evaluate\(size=\d+\)": "evaluate(size=20)",
@@ -31,9 +31,9 @@ SHORT = {
 
 
 def solved(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook with the solutions in place of the stubs, and two steps of each training.
+    """The notebook with the solutions in place of the stubs, and what takes long cut short.
 
-    Whole trainings are nbval's, and `test_it_learns` has one of a file made of all solutions.
+    `test_it_learns` trains a file made of all solutions as long as a lesson does.
     """
     copy = nbformat.from_dict(notebook)
     for cell in copy.cells:
@@ -52,6 +52,7 @@ def solved(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def test_every_check_of_a_solved_notebook_says_right(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("GRPO_MINI_PROGRESS", str(tmp_path / "progress.json"))
     monkeypatch.setenv("GRPO_MINI_MY_GRPO", str(tmp_path / "my_grpo.py"))
+    monkeypatch.setenv(REHEARSAL, "2")
     copy = solved(notebook)
     exercises = [cell for cell in copy.cells if "exercise" in cell.metadata.get("tags", [])]
     if not exercises:
