@@ -99,7 +99,6 @@ def of_the_folder(monkeypatch):
     def load(folder: Path):
         monkeypatch.chdir(folder)
         monkeypatch.syspath_prepend(str(folder))
-        monkeypatch.setattr(sys, "dont_write_bytecode", True)  # other tests list what is in it
         for name in ("reward", "own_reward"):
             monkeypatch.delitem(sys.modules, name, raising=False)
         return importlib.import_module("reward")
@@ -609,7 +608,8 @@ def test_the_readme_tells_memory_ways_and_engines(unusual, small):
     known = {path.relative_to(small).as_posix() for path in small.rglob("*")}
     named = {name.strip("/") for name in to_trl.FILES} | {"README.md", "model",
                                                           "requirements-vllm.txt"}  # fmt: skip
-    assert {name for name in known if "/" not in name} == named
+    # Whoever has run it has compiled it.
+    assert {name for name in known if "/" not in name} - {"__pycache__"} == named
 
 
 def test_a_model_of_the_hub_is_named_and_its_memory_counted(tmp_path):

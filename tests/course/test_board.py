@@ -1,9 +1,11 @@
 """The training board, without a browser."""
 
+import contextvars
 import itertools
 import threading
 import time
 
+import ipywidgets
 import pytest
 
 from grpo_mini.course import TrainingBoard
@@ -64,7 +66,10 @@ def test_reset_goes_back_to_the_very_start(small_trainer):
 
 @pytest.fixture(scope="module")
 def gated(small_trainer):
-    """A board whose trainer waits in the middle of each step until it is let go on."""
+    """A board whose trainer waits in the middle of each step until it is let go on.
+
+    What it would draw is the same for all presses, and is not drawn.
+    """
     trainer = small_trainer()
     train, inside, go = trainer.train, threading.Event(), threading.Event()
 
@@ -74,7 +79,10 @@ def gated(small_trainer):
         return train(steps, **options)
 
     trainer.train = slowly
-    return TrainingBoard(trainer, steps=1000), inside, go
+    board = TrainingBoard(trainer, steps=1000)
+    board.watch.curves = lambda: "curves"
+    board.watch.ask = lambda: None
+    return board, inside, go
 
 
 @pytest.mark.parametrize("during", [False, True], ids=["between steps", "during a step"])
@@ -165,3 +173,22 @@ def test_the_static_view_shows_the_start_and_says_what_to_do(small_trainer):
     page, _ = TrainingBoard(small_trainer()).static()
     assert "run this cell in JupyterLab" in page
     assert "data:image/png;base64," in page
+
+
+def test_presses_stay_in_order_where_each_is_handed_to_who_last_told_its_button(
+    small_trainer, monkeypatch
+):
+    """ipykernel 7 asks so; here: all buttons are told each time, and each time by the same."""
+    who, told = contextvars.ContextVar("who", default="the cell"), []
+    monkeypatch.setattr(
+        ipywidgets.Button, "send_state",
+        lambda button, key: told.append((button.description, who.get())),
+    )  # fmt: skip
+    board = TrainingBoard(small_trainer(), steps=3)
+    assert set(told) == {(name, "the cell") for name in board.buttons}
+    told.clear()
+    pressed = contextvars.copy_context()
+    pressed.run(who.set, "a press")
+    pressed.run(board.press, ONE_STEP)
+    board.wait()
+    assert set(told) == {(name, "a press") for name in board.buttons}

@@ -1,5 +1,6 @@
 """Training board: play, pause, take one step, go back, and watch while the kernel is free."""
 
+import contextvars
 import copy
 import html
 import threading
@@ -91,7 +92,8 @@ class TrainingBoard(Shown):
                 return
             self._wish, self._trouble = name, ""
             if self._thread is None and name != PAUSE:
-                self._thread = threading.Thread(target=self._work, daemon=True)
+                context = contextvars.copy_context()  # what it shows is an answer to this press
+                self._thread = threading.Thread(target=context.run, args=[self._work], daemon=True)
                 self._thread.start()
         self._show_state()
 
@@ -157,6 +159,9 @@ class TrainingBoard(Shown):
             for name, button in self.buttons.items():
                 why = self.state if self._retired else idle[name]
                 button.disabled, button.tooltip = bool(why), f"{name}: {why}" if why else name
+                # ipykernel 7 hands a press to the thread that last told the button something, and
+                # two threads may overtake each other: so all buttons are told, by one.
+                button.send_state("disabled")
 
     def static(self) -> tuple[str, str]:
         """The board at its start."""
