@@ -112,6 +112,14 @@ def test_what_is_stored_is_no_rehearsal(notebook):
         assert "A rehearsal: " not in text_of(cell), cell.source
 
 
+def test_the_end_of_a_training_is_compared_only_where_it_was_reached(notebook):
+    """A reader may stop a training, and the notebook goes on."""
+    codes = [cell.source for cell in code_cells(notebook)]
+    for i, code in enumerate(codes):
+        for trainer, steps in re.findall(r"train_live\((\w+), (\w+)\)", code):
+            assert any(f"reached({trainer}, {steps})" in later for later in codes[i:]), code
+
+
 def test_figures_in_prose_are_computed(notebook):
     """Markdown holds no measured number: no decimal, no percentage, outside code and formulas."""
     for cell in notebook.cells:
