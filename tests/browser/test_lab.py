@@ -126,11 +126,14 @@ def page(server, browser):
     page.on("pageerror", lambda error: page.errors.append(str(error)))
     page.goto(f"{address}/lab/tree/widgets.ipynb?token=secret")
     page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
-    for _ in range(5):  # the first click may come before the kernel is listening
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    started = page.locator(".jp-InputPrompt", has_text=re.compile(r"\[[*\d]")).first
+    for _ in range(10):  # the first click may come before the kernel is listening
         try:
-            started = page.locator(".jp-InputPrompt", has_text=re.compile(r"\[[*\d]")).first
+            # Where no kernel is there yet, JupyterLab asks which one it shall be.
+            for button in page.locator(".jp-Dialog .jp-mod-accept").all():
+                button.click(timeout=10_000)
+            for name in ("Run", "Run All Cells"):
+                page.get_by_role("menuitem", name=name, exact=True).click(timeout=10_000)
             started.wait_for(timeout=10_000)
             break
         except sync_api.TimeoutError:
