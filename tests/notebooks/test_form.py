@@ -52,7 +52,10 @@ def test_it_opens_with_objectives_prerequisites_and_minutes(notebook, path):
     assert notebook.cells[0].source.startswith(f"# {path.stem[:2]} ")
     for heading in HEAD:
         assert f"**{heading}**" in first, heading
-    assert re.search(r"\d+ to read.*\d+ to compute", first)
+    minutes = re.search(r"\*\*Minutes\*\* \| (\d+ to read.*\d+ to compute.*) \|", first)[1]
+    table = (path.parent / "README.md").read_text(encoding="utf-8")
+    promised = re.search(rf"\({path.name}\).*?(\| [^|]+ \| [^|]+ \|)$", table, re.MULTILINE)[1]
+    assert sorted(re.findall(r"\d+", minutes)) == sorted(re.findall(r"\d+", promised))
 
 
 def test_it_closes_with_recap_questions_and_what_comes_next(notebook):
