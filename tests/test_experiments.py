@@ -33,6 +33,7 @@ from grpo_mini.losses import aggregate, clipped_surrogate
 from grpo_mini.models import TINY_QWEN
 from grpo_mini.support.rewards import TrainerState
 from grpo_mini.tasks import TASKS
+from tests.pieces import smallest_good
 
 
 def kind_of(setting) -> str:
@@ -292,7 +293,7 @@ def rates_by_the_rule(task: str) -> dict[str, float]:
         return {}
     for label in contenders():
         means = {rate: fmean(map(final, tries[f"{label}-lr{rate:.0e}"])) for rate in TRIES}
-        chosen[label] = min(r for r in TRIES if means[r] >= max(means.values()) - 0.02)
+        chosen[label] = smallest_good(means)
     return chosen
 
 
