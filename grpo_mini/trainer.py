@@ -24,6 +24,7 @@ from .losses import (
 from .machine import threads
 from .machine.device import peak_memory_mb
 from .machine.interrupt import uninterrupted
+from .machine.recompute import recomputed
 from .models import (
     SUPPORTED,
     TINY_QWEN,
@@ -80,6 +81,8 @@ class TrainerConfig:
         autocast: run the models' products in bfloat16; log-probs stay float32. For CUDA.
         prompts_per_step: distinct prompts of a step.
         micro_batch_tokens: tokens per forward and backward pass; changes memory, not results.
+        gradient_checkpointing: compute each layer a second time for its gradient instead of keeping
+            what is inside it; changes memory and seconds, not results.
         aggregation: how token losses become one number, see `losses.aggregate`. The GRPO paper
             takes "sequence", but under it even a constant added to all rewards pulls on the length.
         kl_coef: weight of the KL penalty to the frozen start policy; 0 needs no reference.
@@ -104,6 +107,7 @@ class TrainerConfig:
     learning_rate: float = 2e-4
     max_grad_norm: float = 1.0
     micro_batch_tokens: int = 2048
+    gradient_checkpointing: bool = False
     clip_low: float = 0.2
     clip_high: float = 0.2
     kl_coef: float = 0.0
@@ -202,9 +206,8 @@ class Trainer(Resumable):
         require_vocabulary(model, tokenizer)
         if getattr(model, "is_activation_checkpointing", False):
             raise ValueError(
-                "gradient checkpointing works in train mode only, where sampled and scored "
-                "log-probs differ: call model.gradient_checkpointing_disable(), and take a smaller "
-                "micro_batch_tokens to save memory"
+                "transformers checkpoints gradients in train mode only: call the model's "
+                "gradient_checkpointing_disable(), and configure gradient_checkpointing=True here"
             )
         self.policy, self.tokenizer = model.eval(), tokenizer
         self.reference = frozen_copy(model) if self.config.kl_coef else None
@@ -393,7 +396,8 @@ class Trainer(Resumable):
         self._sums.clear()
         norms: dict[str, float] = defaultdict(float)
         distance = 0.0
-        with self.clock("update"):
+        models = self.models().values()
+        with self.clock("update"), recomputed(models, config.gradient_checkpointing):
             self.zero_grad()  # a step that was broken off has left some
             for epoch in range(epochs if parts else 0):
                 for part in parts:
@@ -410,7 +414,6 @@ class Trainer(Resumable):
                 for optimizer in self.optimizers().values():
                     optimizer.step()
                 self.zero_grad()
-            models = self.models().values()
             weights = torch.stack([p.detach().sum() for m in models for p in m.parameters()])
             self.require_finite(weights.tolist(), norms)
         tokens = max(self._sums["tokens"], 1)

@@ -146,9 +146,10 @@ from grpo_mini.experiments.cost import tensor_bytes
 from grpo_mini.experiments.warmstart import build_model, build_tokenizer
 from grpo_mini.machine import last_layer
 from grpo_mini.machine.device import peak_memory_mb
+from grpo_mini.machine.recompute import recomputed
 from grpo_mini.rollout import Rollout, score
 
-last_layer.AT_ONCE = int(sys.argv[1])
+last_layer.AT_ONCE, twice = int(sys.argv[1]), sys.argv[2] == "True"
 before = peak_memory_mb(torch.device("cpu"))
 model = build_model(build_tokenizer(), **{QUARTER}).eval()
 tokens = torch.randint(263, ({SAMPLES}, {LENGTH}))
@@ -156,7 +157,8 @@ prompts = [[row // 8] * {PROMPT} for row in range({SAMPLES})]
 nothing = torch.zeros(tokens.shape)
 rollout = Rollout(prompts, tokens, torch.ones_like(tokens), nothing, nothing,
                   torch.ones({SAMPLES}).bool(), [""] * {SAMPLES})
-score(model, rollout)[0].sum().backward()
+with recomputed([model], twice):
+    score(model, rollout)[0].sum().backward()
 held = 2 * tensor_bytes(model.parameters()) / 2**20  # weights and gradients
 peak = peak_memory_mb(torch.device("cpu"))
 print(peak, peak - before - held)
@@ -165,11 +167,13 @@ print(peak, peak - before - held)
 
 @pytest.fixture(scope="module")
 def measured():
-    """A pass's peak and what of it is on top, MB: with chunks of 55 tokens, and all at once."""
+    """A pass's peak and what of it is on top, MB: all logits at once, in chunks of 55 tokens, and
+    layers computed twice too."""
     found = []
-    for at_once in (1 << 21, 1 << 40):
+    for at_once, twice in ((1 << 40, False), (1 << 21, False), (1 << 21, True)):
+        command = [sys.executable, "-c", MEASURE, str(at_once), str(twice)]
         done = subprocess.run(
-            [sys.executable, "-c", MEASURE, str(at_once)], capture_output=True, text=True,
+            command, capture_output=True, text=True,
             encoding="utf-8", check=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
         found.append([float(number) for number in done.stdout.split()])
@@ -178,16 +182,18 @@ def measured():
 
 def test_a_pass_holds_less_above_weights_and_gradients(measured):
     """Most of the rest is activations, in float32; products in bfloat16 halve those."""
-    (_, chunked), (_, whole) = measured
+    whole, chunked, twice = (above for _, above in measured)
     assert 0 < chunked <= 0.75 * whole
+    assert 0 < twice <= 0.4 * whole
 
 
-def test_the_forecast_knows_of_chunks(measured):
+def test_the_forecast_knows_of_chunks_and_of_layers_computed_twice(measured):
     geometry = Geometry(224, 24, 1216, 32, 37984)
-    for (measured_peak, _), at_once in zip(measured, (1 << 21, None), strict=True):
+    ways = ((None, False), (1 << 21, False), (1 << 21, True))
+    for (measured_peak, _), (at_once, checkpointing) in zip(measured, ways, strict=True):
         step = forecast(
             geometry, samples=SAMPLES, group=8, prompt=PROMPT, response=LENGTH,
-            reference=False, at_once=at_once,
+            reference=False, at_once=at_once, checkpointing=checkpointing,
         )  # fmt: skip
         total = WITHOUT_MODEL + peak(step)[1] - step["update"]["Adam"]
         assert total / 2**20 == pytest.approx(measured_peak, rel=0.15)

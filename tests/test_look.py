@@ -4,6 +4,7 @@ import ast
 import io
 import json
 import re
+from itertools import combinations
 from pathlib import Path
 
 import matplotlib
@@ -105,6 +106,16 @@ def test_the_algorithms_colours_mean_nothing_else():
     several = [look.look_of(name, i) for i, name in enumerate(("PPO, one", "PPO, four"))]
     assert {one["color"] for one in several} == {look.PPO}
     assert several[0]["marker"] != several[1]["marker"]
+
+
+def test_two_factors_are_drawn_as_two():
+    looks = look.looks_of(["GRPO, four", "PPO, four", "GRPO, one", "PPO, one"])
+    for part, keys in ((0, ("color", "marker")), (1, ("linestyle",))):
+        for one, other in combinations(looks, 2):
+            same = one.split(", ")[part] == other.split(", ")[part]
+            assert all((looks[one][key] == looks[other][key]) == same for key in keys), (one, other)
+    for names in (["GRPO", "PPO"], ["GRPO, four", "PPO, four", "GRPO, one"], ["a, b", "c, d"], []):
+        assert look.looks_of(names) == {n: look.look_of(n, i) for i, n in enumerate(names)}
 
 
 def test_text_stays_readable_on_every_tint_in_both_themes():

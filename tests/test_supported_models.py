@@ -4,6 +4,8 @@ Sampled log-probs are those of scoring and of a plain forward pass; training mov
 saved run goes on as if it had not been stopped, with and without a reference.
 """
 
+import copy
+
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -96,3 +98,24 @@ def test_it_trains_saves_and_goes_on_bit_for_bit(
         assert {k: v for k, v in mine.items() if k not in TIMING_METRICS} == {
             k: v for k, v in other.items() if k not in TIMING_METRICS
         }
+
+
+def test_layers_computed_twice_give_the_same_to_the_last_digit(layout, algorithm, small_trainer):
+    """Sliding windows, a layer without positions, GPT-2's own order of arguments, and a cache that
+    each layer adds to."""
+    model, tokenizer = layout
+    found = []
+    for twice in (False, True):
+        given = copy.deepcopy(model), tokenizer
+        trainer = small_trainer(
+            algorithm, halves, model=given, kl_coef=0.1, max_new_tokens=8,
+            gradient_checkpointing=twice,
+        )  # fmt: skip
+        trainer.train(2)
+        rows = [
+            {k: v for k, v in row.items() if k not in TIMING_METRICS} for row in trainer.history
+        ]
+        found.append((rows, {role: m.state_dict() for role, m in trainer.models().items()}))
+    assert found[0][0] == found[1][0]
+    for role, weights in found[0][1].items():
+        assert all(torch.equal(w, found[1][1][role][n]) for n, w in weights.items()), role

@@ -21,6 +21,7 @@ from ..experiments.look import (
     TINY,
     WIDEST,
     look_of,
+    looks_of,
     style,
 )
 
@@ -110,8 +111,9 @@ def curves(
     ylabel: str = "",
 ) -> None:
     """One line a series, each with an x of its own."""
-    for i, (name, (x, y)) in enumerate(series.items()):
-        axes.plot(x, y, label=name, markersize=5, linewidth=2, **look_of(name, i))
+    looks = looks_of(series)
+    for name, (x, y) in series.items():
+        axes.plot(x, y, label=name, markersize=5, linewidth=2, **looks[name])
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
     axes.legend(fontsize=SMALL, frameon=False)
 

@@ -84,6 +84,7 @@ def measure(arguments: argparse.Namespace) -> dict:
     shared = {
         "max_new_tokens": arguments.max_new_tokens,
         "micro_batch_tokens": arguments.micro_batch_tokens,
+        "gradient_checkpointing": arguments.gradient_checkpointing,
         "kl_coef": 0.001 if arguments.reference else 0.0,
         "learning_rate": 1e-6,
         "autocast": arguments.autocast,
@@ -205,6 +206,9 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--group-size", type=whole(2), default=4, help="samples of each prompt")
     parser.add_argument("--max-new-tokens", type=whole(1), default=32, help="longest response")
     parser.add_argument("--micro-batch-tokens", type=whole(1), default=256, help="tokens per pass")
+    parser.add_argument(
+        "--gradient-checkpointing", action="store_true", help="compute layers twice, to keep less"
+    )
     parser.add_argument(
         "--reference", action=argparse.BooleanOptionalAction, default=True,
         help="keep a frozen reference policy for the KL penalty",

@@ -52,7 +52,12 @@ class Geometry:
         and values before and after rotation, expanded to all heads, and its result (8 h and 2 kv),
         the feed-forward four of its inner width.
         """
-        return self.layers * (14 * self.width + 2 * self.keys + 4 * self.inner)
+        return self.layers * self.kept_in_a_layer
+
+    @property
+    def kept_in_a_layer(self) -> int:
+        """The share of one layer in `kept_a_token`."""
+        return 14 * self.width + 2 * self.keys + 4 * self.inner
 
 
 def geometry_of(config: dict) -> Geometry:
@@ -94,6 +99,7 @@ def forecast(
     reference: bool = True,
     critic: bool = False,
     at_once: int | None = AT_ONCE,
+    checkpointing: bool = False,
 ) -> dict[str, dict[str, float]]:
     """Bytes by part, while responses are sampled and while the models are updated.
 
@@ -106,6 +112,8 @@ def forecast(
         pass_tokens: tokens of a forward and backward pass, `TrainerConfig.micro_batch_tokens`.
         critic: as large as the policy, with gradients and Adam of its own.
         at_once: logits that the update holds together; None: those of the whole pass.
+        checkpointing: whether layers are computed twice, `TrainerConfig.gradient_checkpointing`: a
+            token keeps what each layer is given, its keys and values, and one layer whole.
 
     Returns:
         ``{"sampling": ..., "update": ...}``, each with `PARTS`.
@@ -132,7 +140,10 @@ def forecast(
         "logits": 2 * samples * geometry.vocabulary * 4,
     }
     read = tokens + math.ceil(tokens / response / group) * prompt
-    kept = read * geometry.kept_a_token * passing
+    each = geometry.kept_a_token
+    if checkpointing:
+        each = geometry.layers * (geometry.width + 2 * geometry.keys) + geometry.kept_in_a_layer
+    kept = read * each * passing
     logits = LOGIT_COPIES * tokens * geometry.vocabulary
     if at_once is not None and tokens * geometry.vocabulary > at_once:
         logits = CHUNK_COPIES * max(at_once, geometry.vocabulary)

@@ -7,6 +7,8 @@ is never alone: line style, marker, hatch, sign or word says the same.
 import base64
 import html
 import io
+from collections.abc import Collection
+from itertools import product
 
 import numpy
 from matplotlib.axes import Axes
@@ -77,6 +79,24 @@ def look_of(name: str, i: int) -> dict[str, str]:
     if name not in MEANT and algorithm in ("GRPO", "PPO"):
         return by_place | {"color": MEANT[algorithm]["color"]}
     return MEANT.get(name, by_place)
+
+
+def looks_of(names: Collection[str]) -> dict[str, dict[str, str]]:
+    """The looks of series that stand together, by name.
+
+    A design of two factors, such as "GRPO, one" to "PPO, four" with each algorithm under each
+    condition, is drawn as one: colour and marker are the algorithm's, the line is the condition's.
+    """
+    pairs = [name.partition(", ")[::2] for name in names]
+    algorithms = {algorithm for algorithm, _ in pairs}
+    conditions = list(dict.fromkeys(condition for _, condition in pairs))
+    design = set(product(algorithms, conditions))
+    if algorithms != {"GRPO", "PPO"} or len(conditions) == 1 or set(pairs) != design:
+        return {name: look_of(name, i) for i, name in enumerate(names)}
+    return {
+        name: MEANT[algorithm] | {"linestyle": LINES[conditions.index(condition)][0]}
+        for name, (algorithm, condition) in zip(names, pairs, strict=True)
+    }
 
 
 def tint(colour: str, strength: float) -> str:

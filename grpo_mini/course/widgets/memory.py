@@ -30,6 +30,12 @@ class MemoryPlanner(Lab):
     presets = {
         "0.5B on a laptop": {"model": "0.5B", "pass_tokens": 512, "reference": False},
         "a long pass": {"model": "0.5B", "pass_tokens": 8192, "precision": "autocast"},
+        "the same, twice": {
+            "model": "0.5B",
+            "pass_tokens": 8192,
+            "precision": "autocast",
+            "twice": True,
+        },
         "PPO, its critic": {"model": "0.5B", "critic": True},
         "7B": {"model": "7B", "precision": "autocast", "reference": False},
         "7B, all bfloat16": {"model": "7B", "precision": "bfloat16", "reference": False},
@@ -50,6 +56,7 @@ class MemoryPlanner(Lab):
             "pass_tokens": choice("tokens a pass", 2048, [256, 512, 1024, 2048, 4096, 8192, 16384]),
             "reference": flag("frozen reference", True),
             "critic": flag("critic of its size", False),
+            "twice": flag("layers computed twice", False),
         }
 
     @staticmethod
@@ -63,6 +70,7 @@ class MemoryPlanner(Lab):
             pass_tokens=max(state["pass_tokens"], state["response"]),
             reference=state["reference"],
             critic=state["critic"],
+            checkpointing=state["twice"],
         )
         phase, most = peak(step)
         parts = {name: step[phase][name] / GB for name in PARTS}

@@ -37,6 +37,7 @@ def memory(start: Start) -> str:
             samples=max(start.responses // cards, 1), group=group, prompt=start.longest or 128,
             response=config.max_new_tokens, pass_tokens=config.micro_batch_tokens,
             reference=config.kl_coef > 0, critic=hasattr(config, "vf_coef"),
+            checkpointing=config.gradient_checkpointing,
         )  # fmt: skip
         for parts in step.values():
             parts |= {name: parts[name] / cards for name in SHARED}

@@ -84,6 +84,11 @@ def settings(start: Start) -> list[Setting]:
             f"passes of {part} responses, whatever their length; memory, not results",
             gradient_accumulation_steps=start.responses // part,
         ),
+        mapped(
+            "gradient_checkpointing",
+            "TRL's default is True: a fifth more time; memory, not results",
+            gradient_checkpointing=c.gradient_checkpointing,
+        ),
         mapped("group_size", num_generations=c.group_size),
         mapped(
             "grpo_epochs",
@@ -134,8 +139,6 @@ def engine_only(start: Start) -> dict[str, tuple[object, str]]:
         "reward_funcs": (functions, "In reward.py; TRL looks for it where it is started"),
         "output_dir": ("out", ""),
         "disable_dropout": (True, "Here models train in eval mode, without dropout"),
-        "gradient_checkpointing": (
-            False, "Here activations are kept; True saves their memory for a fifth more time"),
         "logging_steps": (1, ""),
     }  # fmt: skip
 

@@ -45,7 +45,7 @@ def settings(start: Start) -> list[Setting]:
     if c.aggregation == "constant":
         weights_of_tokens[f"{ACTOR}.loss_scale_factor"] = c.max_new_tokens
     tokens = max(c.micro_batch_tokens, prompt_room(start) + c.max_new_tokens)
-    template = c.chat_template_kwargs
+    template, twice = c.chat_template_kwargs, c.gradient_checkpointing
     return [
         *about_the_task(
             default("reward_weights", "in reward.py: verl takes one number a response")
@@ -65,6 +65,9 @@ def settings(start: Start) -> list[Setting]:
         mapped("micro_batch_tokens", "verl counts the prompt's tokens too",
                **{f"{ACTOR}.use_dynamic_bsz": True, f"{ACTOR}.ppo_max_token_len_per_gpu": tokens},
                **({} if grpo else {"critic.ppo_max_token_len_per_gpu": tokens})),
+        mapped("gradient_checkpointing", "verl's default is True; memory, not results",
+               **{"actor_rollout_ref.model.enable_gradient_checkpointing": twice},
+               **({} if grpo else {"critic.model.enable_gradient_checkpointing": twice})),
         mapped("max_new_tokens", **{"data.max_response_length": c.max_new_tokens}),
         mapped("temperature", **{f"{ROLLOUT}.temperature": c.temperature}),
         mapped("learning_rate", "Adam here, hence no weight decay",
