@@ -60,7 +60,7 @@ runs: .venv/installed  ## record the learning runs in data/runs/learning.jsonl (
 
 # Into a folder of its own, so that it can be compared with what is recorded. Goes on if killed.
 EVIDENCE = runs/evidence
-evidence: .venv/installed  ## make every experiment again and compare with the record (four to five hours)
+evidence: .venv/installed  ## make every experiment again and compare with the record (five to six hours)
 	$(VENV_PYTHON) -m grpo_mini cost --ledger $(EVIDENCE)/cost.jsonl
 	$(VENV_PYTHON) -m grpo_mini gradients --out $(EVIDENCE)/gradients.jsonl
 	$(VENV_PYTHON) -m grpo_mini experiment all --out $(EVIDENCE) --resume $(ARGS)

@@ -106,8 +106,11 @@ def token_grid(rows: list[list[str]], masks: list[list[int]], ends: list[str]) -
     """
 
     def cell(token: str, mask: int) -> str:
-        style = f"padding:2px;text-align:center;font-family:{look.MONO};border:1px solid "
-        style += look.LINE if not (mask and token in ends) else "currentColor"
+        style = (
+            f"padding:2px;text-align:center;font-family:{look.MONO};border:1px solid {look.LINE}"
+        )
+        # An outline, since of a border that two cells share one cell's colour is drawn.
+        style += ";outline:1px solid currentColor" if mask and token in ends else ""
         style += f";background:{look.tint(look.SERIES[0], 0.6)}" if mask else ";opacity:.85"
         return f"<td style='{style}'>{html.escape(token)}<br>{mask}</td>"
 
@@ -120,16 +123,21 @@ def token_grid(rows: list[list[str]], masks: list[list[int]], ends: list[str]) -
 
 
 def table(rows: list[dict[str, object]]) -> HTML:
-    """Rows with the same keys as a table; numbers are right-aligned, floats have three digits."""
+    """Rows with the same keys as a table; numbers stand on the right under their column's name,
+    floats have three digits."""
+
+    def side(value: object) -> str:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return "right" if is_number or value == "–" else "left"  # which stands for a number
 
     def cell(value: object) -> str:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        is_number |= value == "–"  # stands where a number would
         # Adding 0.0 makes a plain 0 of -0.0, which depends on the machine.
         text = f"{round(value, 3) + 0.0:.3f}" if isinstance(value, float) else str(value)
-        side = "right" if is_number else "left"
-        return f"<td style='text-align:{side}'>{html.escape(text, quote=False)}</td>"
+        return f"<td style='text-align:{side(value)}'>{html.escape(text, quote=False)}</td>"
 
-    head = "".join(f"<th style='text-align:left'>{html.escape(name)}</th>" for name in rows[0])
+    head = "".join(
+        f"<th style='text-align:{side(value)}'>{html.escape(name)}</th>"
+        for name, value in rows[0].items()
+    )
     body = "".join(f"<tr>{''.join(map(cell, row.values()))}</tr>" for row in rows)
     return HTML(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")

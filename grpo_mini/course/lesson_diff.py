@@ -30,7 +30,7 @@ REMARKS = {
     "this is the price of the group.",
     "compute_values": "Gone: nobody asks a critic.",
     "compute_log_probs_and_values": "Gone: log-probs alone are enough.",
-    "compute_relative_rewards": "New: the mean of a prompt's samples, the own one included, "
+    "compute_relative_rewards": "New: the mean of a prompt's samples, its own one included, "
     "takes the critic's place.",
     "compute_advantages": "PPO: one advantage a token, by GAE. GRPO: one a response, the same for "
     "all of its tokens. Credit inside a response is given up here.",

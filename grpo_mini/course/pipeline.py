@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from ..advantages import compute_relative_rewards
-from ..experiments.look import GRPO, INK, MINUS, PAPER, PLUS, PPO, QUIET, SERIES, SHADE, THOUGHT
+from ..experiments.look import GRPO, INK, MINUS, PAPER, PLUS, PPO, QUIET, SERIES, THOUGHT
 from ..support.checkpoints import atomic_write
 from .toy import TOY
 
@@ -36,8 +36,9 @@ PLACES = {
 }
 FADED = 0.65  # ink on paper stays at 4.5 to 1
 TYPE = "font-family='system-ui, sans-serif'"
-REWARDS = (0.0, 1.0, 1.0, 0.0)
-LENGTHS = (0, 60, 44, 0)  # of the thoughts, in pixels
+# Of the running example: what its responses were paid, and how long they think, in pixels.
+REWARDS = TOY.rewards.tolist()
+LENGTHS = [2 * max(text.find("</think>"), 0) for text in TOY.responses]
 
 
 def text(x: float, y: float, words: str, size: int = 13, anchor: str = "middle", **more) -> str:
@@ -93,8 +94,8 @@ def inside(stage: str, x: float, y: float) -> str:
         )
     if stage == "responses":
         return "".join(
-            bar(x + 14, row - 6, 8 + thought, 11, THOUGHT if thought else SHADE)
-            + bar(x + 26 + thought, row - 6, 26, 11, QUIET)
+            bar(x + 20, row - 6, thought, 11, THOUGHT)
+            + bar(x + 24 + thought, row - 6, 26, 11, QUIET)
             for row, thought in zip(rows, LENGTHS, strict=True)
         )
     if stage == "rewards":
@@ -117,9 +118,9 @@ def inside(stage: str, x: float, y: float) -> str:
 
 
 def advantages() -> list[float]:
-    """The example's, by the module: 1 and -1 at most."""
-    found, _ = compute_relative_rewards(torch.tensor(REWARDS), 4, ddof=0)
-    return found.tolist()
+    """The example's, by the module, as shares of the largest."""
+    found, _ = compute_relative_rewards(torch.tensor(REWARDS), 4)
+    return (found / found.abs().max()).tolist()
 
 
 def critic(how: str, x: float) -> str:

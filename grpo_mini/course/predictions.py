@@ -320,7 +320,7 @@ RACE_QUESTIONS = {
         SURELY,
         lambda: _ahead("grpo", "ppo", final),
         "PPO learns its baseline, GRPO samples it, and pays for that with fewer prompts a step. "
-        "Further below the two are taken apart.",
+        "The notebook takes the two apart.",
     ),
     "6.B": Question(
         "Which share of PPO's processor time does GRPO save on the same number of samples?",
@@ -340,8 +340,8 @@ RACE_QUESTIONS = {
         "PPO again, with lambda 1 and with 0.95. With 0.95 the accuracy at the end is …",
         SURELY,
         lambda: _ahead("ppo-lam0.95", "ppo", final),
-        "A smaller lambda trusts the critic more: less noise, and bias while the critic is wrong. "
-        "Responses are short here, so there is not much of either.",
+        "A smaller lambda trusts the critic more: less noise in the gradient, and bias while the "
+        "critic is wrong. What both leave of a difference in accuracy is this.",
     ),
 }
 

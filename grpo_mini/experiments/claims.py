@@ -114,8 +114,8 @@ CLAIMS = (
           "Counted with the module's function.", judging.c10),
     Claim("C11", "std tames reward variance",
           "Standardising inside the group reduces the effect of reward variance.",
-          "Derived: a positive factor per prompt cancels. With 0/1 rewards it weighs hard prompts "
-          "more, Dr. GRPO, 2503.20783.",
+          "Derived: a positive factor per prompt cancels. With 0/1 rewards it weighs very "
+          "hard and very easy prompts more, Dr. GRPO, 2503.20783.",
           f"Holds if the judge's odd units surely cost less accuracy with the standard deviation "
           f"than without, does not if {MARGIN} less can be excluded.", judging.c11,
           first=UNDECIDED),

@@ -121,6 +121,7 @@ def sentences(runs: Path = RUNS) -> list[str]:
     pairs, (seconds, found) = rivals(runs), samples_and_seconds(runs)
     grpo, ppo = next(iter(pairs.values()))
     on_samples, on_time = found.values()
+    together = processor_saving(grpo, pairs["PPO with GRPO's groups"][1]).percent()
     sure = {word: [name for name, interval in on_samples.items() if kind(interval) == word]
             for word in ("better", "worse")}  # fmt: skip
     apart = ceil(100 * max(max(-i.low, i.high) for i in on_samples.values()))
@@ -132,6 +133,7 @@ def sentences(runs: Path = RUNS) -> list[str]:
     finding = {HOLDS: "GRPO loses to no PPO that was raced", FAILS: "a PPO does better"}.get(
         c1(runs).word, lead
     )
+    saved = processor_saving(grpo, ppo).percent()
     sooner = {"better": "GRPO is ahead", "worse": "PPO is ahead"}
     ahead = {
         sooner.get(kind(interval), "nobody is ahead for sure") for interval in on_time.values()
@@ -154,11 +156,11 @@ def sentences(runs: Path = RUNS) -> list[str]:
         f"({seeds_of(*chain(*pairs.values()))} each, 95% intervals, one at a time; {MARGIN} would "
         f"matter).",
         f"- **In the same time {ahead.pop() if len(ahead) == 1 else 'it depends on the critic'}:** "
-        f"when GRPO is through, after {seconds:.0f} s of processor time, GRPO minus PPO is "
-        f"{listed(list(map(str, on_time.values())))}. Without a critic of its own a step takes "
-        f"{processor_saving(grpo, ppo).percent()} less time here, and {span(saving(large, peak))} "
-        f"less memory at {large[0]['run']['model']}'s size; where the critic sits on the policy's "
-        f"backbone that is "
+        f"when GRPO's first run is through, after {seconds:.0f} s of processor time, GRPO minus "
+        f"PPO is {listed(list(map(str, on_time.values())))}. Without a critic of its own a step "
+        f"takes {saved} less time here ({together} where PPO has the same groups), and "
+        f"{span(saving(large, peak))} less memory at {large[0]['run']['model']}'s size; where the "
+        f"critic sits on the policy's backbone that is "
         f"{span(saving(ledger, 'seconds in all', 'ppo-shared'))}, by length and group, and "
         f"{span(saving(large, peak, 'ppo-shared'))}.",
         f"- **Limits:** one model of {tiny:,} parameters; sums of about one difficulty, where "

@@ -7,6 +7,7 @@ intervals are widened. Runs are compared without pairing.
 import ast
 import inspect
 import random
+import re
 import statistics as plain
 from collections.abc import Callable
 from functools import partial
@@ -422,7 +423,7 @@ def known_by_critic(run: Run) -> float:
 def known_by_group(run: Run) -> float:
     """Share of the rewards' variance that the mean of the others of the group knows.
 
-    For a run without normalisation: leaving the own reward out makes each relative reward larger
+    For a run without normalisation: leaving its own reward out makes each relative reward larger
     by G / (G - 1).
     """
     size = run.header["config"]["group_size"]
@@ -614,7 +615,9 @@ def sparse_or_long(runs: Path) -> dict[str, tuple[list[Run], list[Run]]]:
 
 
 def c14(runs: Path) -> Verdict:
-    race, pairs = load(RACES["sums"], runs), sparse_or_long(runs)
+    race = load(RACES["sums"], runs)
+    pairs = {re.sub("(.*) is rewarded", r"rewards for \1", name): pair
+             for name, pair in sparse_or_long(runs).items()}  # fmt: skip
     idle = [name for name in pairs if name not in without_idle(pairs)]
     words, found = every({name: minus(*pair, final) for name, pair in pairs.items()}, better)
     words |= dict.fromkeys(idle, UNDECIDED)

@@ -60,10 +60,11 @@ LOOK = {
 TEXT, LINE = "var(--jp-ui-font-color1, currentColor)", "#8888"
 MONO = "var(--jp-code-font-family, monospace)"
 LARGE_TEXT, SMALL_TEXT = "font-size:110%", "font-size:90%"
-# In a dark theme a picture is turned: white to black, each hue staying itself. A widget whose
-# kernel is gone says what to do.
+# In a dark theme a picture is turned: white to black, each hue staying itself; those of the text
+# too. A widget whose kernel is gone says what to do.
 STYLE = (
-    "<style>[data-jp-theme-light='false'] :is(img.grpo-picture, .grpo-view img)"
+    "<style>[data-jp-theme-light='false'] :is(img.grpo-picture, .grpo-view img, "
+    ".jp-MarkdownOutput img[src*='pictures/'])"
     "{filter:invert(.9) hue-rotate(180deg)}"
     ".grpo-view.jupyter-widgets-disconnected::before{content:'Its kernel is gone: run this cell.';"
     "font-weight:bold}</style>"

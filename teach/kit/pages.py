@@ -31,7 +31,7 @@ from grpo_mini.experiments import headline
 from grpo_mini.experiments.claims import CLAIMS
 from grpo_mini.experiments.judging import processor_saving
 from grpo_mini.experiments.statistics import bootstrap, difference, final, load
-from grpo_mini.experiments.verdicts import SIGNS
+from grpo_mini.experiments.verdicts import ONLY_WHEN, SIGNS
 
 from . import stored
 from .pictures import encoded
@@ -66,9 +66,10 @@ def claims_table(*numbers: str) -> str:
     for claim in CLAIMS:
         if claim.number in numbers:
             word = claim.verdict().word
+            said = "holds under a condition" if word == ONLY_WHEN else word
             rows += (
                 f"<tr><td>{claim.number}</td><td>{marked(claim.text)}</td>"
-                f"<td>{SIGNS[word][0]} {marked(word)}</td></tr>"
+                f"<td>{SIGNS[word][0]} {said}</td></tr>"
             )
     return f"<table><tbody>{rows}</tbody></table>"
 

@@ -226,7 +226,8 @@ def suspects() -> Iterator[Question]:
             f"8.{letter}",
             f"case {letter}, {options_of(letter)['algorithm']}",
             "<table><thead><tr><th>in step 1</th><th>healthy</th><th>sick</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table><p>The two drew {draws} responses. Who did it?</p>",
+            f"<tbody>{rows}</tbody></table><p>The two drew {draws} responses, and no other "
+            "metric differs. Who did it?</p>",
             Option(SUSPECTS[case.sick].text, case.why),
             tuple(
                 Option(SUSPECTS[name].text, speaks_against(name, letter)[0]) for name in innocent
@@ -291,7 +292,8 @@ def slide(question: Question) -> Slide:
     letter = LETTERS[options.index(question.right)]
     heading = f"<h1>{question.name}: {marked(question.title)}</h1>"
     notes = (
-        f"<p>Right is {letter}: {marked(question.right.text)}. {marked(question.right.said)}</p>"
+        f"<p>Right is {letter}: {marked(question.right.text.rstrip('.'))}. "
+        f"{marked(question.right.said)}</p>"
     )
     return Slide(heading + question.text + listed(question), notes, "question")
 

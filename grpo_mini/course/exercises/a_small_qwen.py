@@ -603,7 +603,8 @@ exercise(
         ),
         Mistake(
             lambda log_probs, mask: (log_probs * mask).prod(dim=1),
-            "Probabilities multiply, log-probs add.",
+            "The log-probs are multiplied, those of padding as 0. Probabilities multiply, their "
+            "logarithms add.",
         ),
         Mistake(
             lambda log_probs, mask: torch.where(mask == 1, log_probs, 1.0).prod(dim=1),
@@ -852,12 +853,12 @@ exercise(
         ),
         Mistake(
             lambda n, c, k: 1 - comb(n, k) / comb(n - c, k),
-            "The share is upside down: all ways to choose stand below, the ways with wrong ones "
+            "The share is upside down: all ways to choose belong below, the ways with wrong ones "
             "only above. This is never above 0, and fails where n - c is less than k.",
         ),
         Mistake(
             lambda n, c, k: 1.0 if n - c < k else 1 - comb(n, k) / comb(n - c, k),
-            "The share is upside down: all ways to choose stand below, the ways with wrong ones "
+            "The share is upside down: all ways to choose belong below, the ways with wrong ones "
             "only above. A chance cannot be below 0.",
         ),
         Mistake(

@@ -151,7 +151,7 @@ def _mean_of_the_kept(rewards, truncated, group_size):
 
 
 def _cut_off_cases():
-    rewards = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0])
+    rewards = torch.tensor([1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0])
     truncated = torch.tensor([False, True, True, False, False, True, False, False])
     few = torch.tensor([False, True, False, False, False, False, False, True])
     return [

@@ -247,7 +247,7 @@ exercise(
         ),
         *_both(
             lambda groups: (groups - _others(groups)) / (groups.std(dim=1, keepdim=True) + 1e-8),
-            "The baseline leaves the own reward out: that is exercise 4.3. Here it is the mean of "
+            "The baseline leaves its own reward out: that is exercise 4.3. Here it is the mean of "
             "the whole group.",
         ),
         Mistake(
@@ -303,7 +303,7 @@ exercise(
     mistakes=(
         Mistake(
             _plain(_centred),
-            "The own reward is part of its baseline. That shrinks the expected gradient by "
+            "Its own reward is part of its baseline. That shrinks the expected gradient by "
             "(G - 1) / G; leave it out.",
         ),
         Mistake(
@@ -316,7 +316,7 @@ exercise(
         ),
         Mistake(
             _plain(lambda groups: groups - groups.sum(dim=1, keepdim=True) / (groups.shape[1] - 1)),
-            "The whole group's sum is divided by G - 1, so the own reward is still in it. Subtract "
+            "The whole group's sum is divided by G - 1, so its own reward is still in it. Subtract "
             "it from the sum first.",
         ),
         Mistake(
@@ -329,12 +329,12 @@ exercise(
         ),
         Mistake(
             _plain(lambda groups: _centred(groups) * (groups.shape[1] - 1) / groups.shape[1]),
-            "The factor is upside down. Leaving the own reward out makes the difference larger: "
+            "The factor is upside down. Leaving its own reward out makes the difference larger: "
             "times G / (G - 1).",
         ),
         Mistake(
             _plain(lambda groups: _centred(groups) / (groups.shape[1] - 1)),
-            "Reward minus mean is divided by G - 1. Leaving the own reward out makes it larger: "
+            "Reward minus mean is divided by G - 1. Leaving its own reward out makes it larger: "
             "times G / (G - 1).",
         ),
         Mistake(
@@ -349,7 +349,7 @@ exercise(
         Mistake(
             _plain(lambda groups: groups - (groups.sum() - groups) / (groups.numel() - 1)),
             "The others are those of the whole batch. Other prompts' rewards say how hard *those* "
-            "are: take the own group only.",
+            "are: take its own group only.",
         ),
         Mistake(
             _plain(lambda groups: groups - groups.mean()),
@@ -421,7 +421,7 @@ exercise(
         ),
         Mistake(
             _plain(_standard),
-            "These are the relative rewards of 4.1, std and all. Here the own reward is left out "
+            "These are the relative rewards of 4.1, std and all. Here its own reward is left out "
             "of the mean, and nothing is divided by a std.",
         ),
         Mistake(
@@ -447,7 +447,7 @@ exercise(
     ),
     hints=(
         "The baseline of a sample is the mean of the *other* rewards of its group.",
-        "The sum of the others is the group's sum minus the own reward.",
+        "The sum of the others is the group's sum minus its own reward.",
         "There are G - 1 others.",
     ),
     module=(module_leave_one_out,),
@@ -625,8 +625,8 @@ exercise(
     mistakes=(
         Mistake(
             _cut(_whole, _everything),
-            "The rewards are cut, the texts are not. From here on each belongs to the wrong one, "
-            "and nothing crashes.",
+            "The rewards are cut, the texts are not. The last text has no reward, a list that goes "
+            "on after it is shifted against its rewards, and nothing crashes.",
         ),
         Mistake(
             _cut(_everything, _whole),

@@ -256,7 +256,7 @@ def truncated_weight(old_log_probs, sampler_log_probs, cap):
 
 
 def _engine_cases():
-    sampler = torch.tensor([[-1.0, -2.0, -0.5], [-3.0, -0.1, -6.0]])
+    sampler = torch.tensor([[-1.0, -2.0, -0.5], [-3.0, -0.4, -6.0]])
     apart = torch.tensor([[0.0, 0.02, -0.4], [-1.5, 0.3, 3.0]])
     return [
         {"old_log_probs": sampler + apart, "sampler_log_probs": sampler, "cap": cap}

@@ -169,7 +169,7 @@ exercise(
         Mistake(lambda rewards, group_size: rewards.mean(), NO_BASELINES),
     ),
     hints=(
-        "Unbiased is every baseline that does not look at the own reward. Leave-one-out is one of "
+        "Unbiased is every baseline that does not look at its own reward. Leave-one-out is one of "
         "them.",
         "Three rewards are a noisy estimate of the mean. Where nearly all rewards are 0, an "
         "estimate that leans towards 0 is off by less.",

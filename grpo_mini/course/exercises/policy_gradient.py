@@ -269,8 +269,8 @@ exercise(
         ),
         Mistake(
             lambda log_probs, advantages: -advantages.mean() * log_probs.sum(),
-            "Every response gets the mean advantage. Each has its own, which says whether it "
-            "should become likelier or rarer.",
+            "Every response gets the mean advantage, and responses are added up. Each has its "
+            "own advantage, which says whether it should become likelier or rarer.",
         ),
         Mistake(
             lambda log_probs, advantages: -(advantages * log_probs.exp()).mean(),
@@ -424,8 +424,8 @@ exercise(
     ),
     hints=(
         "The gradient wanted is the mean of advantage times the gradient of the log-prob.",
-        "So the thing to differentiate is the mean of advantage times log-prob.",
-        "And a minus sign, since optimisers minimise.",
+        "So what should grow is the mean of advantage times log-prob.",
+        "A loss is what should become smaller: put a minus sign in front.",
     ),
 )
 

@@ -92,7 +92,8 @@ exercise(
     mistakes=(
         Mistake(
             lambda r, v, m, gamma, lam: gae(r, v, torch.ones_like(m), gamma, lam),
-            "The mask is not used: values of padding flow back into the response.",
+            "The mask is not used: padding gets advantages too, and below lambda 1 or gamma 1 they "
+            "flow back into the response.",
         ),
         Mistake(
             lambda r, v, m, gamma, lam: m * gae(r, v, torch.ones_like(m), gamma, lam),

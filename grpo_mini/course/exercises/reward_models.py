@@ -88,7 +88,7 @@ exercise(
         ),
         Mistake(
             lambda per_token, mask: per_token.gather(1, mask.sum(1, keepdim=True) - 2).squeeze(1),
-            "One too far to the left: the end token itself has been read there, not yet.",
+            "One too far to the left: there the end token itself has not been read yet.",
         ),
         Mistake(
             lambda per_token, mask: (per_token * mask).sum(dim=1) / mask.sum(dim=1),

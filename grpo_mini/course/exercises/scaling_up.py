@@ -129,10 +129,10 @@ exercise(
             "alpha": 6.0,
         },
         {
-            "A": torch.tensor([[1.0, 2.0], [3.0, -1.0], [0.5, 0.0]]),
-            "B": torch.tensor([[2.0, 0.0, 1.0], [1.0, 1.0, -4.0]]),
-            "alpha": 32.0,
-            "why": "as many rows as columns",
+            "A": torch.tensor([[1.0, -2.0, 0.5]]),
+            "B": torch.tensor([[2.0], [0.5], [-1.0]]),
+            "alpha": 3.0,
+            "why": "rank 1, and as many rows as columns",
         },
     ],
     mistakes=(

@@ -117,12 +117,14 @@ class GradientCloud(Lab):
             or not (FRAME["ylim"][0] <= y <= FRAME["ylim"][1])
             for x, y in zip(*numbers["dots"], strict=True)
         )
+        none = numbers["baseline"] == "none"
+        without = "" if none else f", without a baseline {numbers['variances']['none']:.3f}"
         return (
             f"Baseline {numbers['baseline']}, {numbers['size']} samples per estimate: the variance "
-            f"is <b>{numbers['variances'][numbers['baseline']]:.3f}</b>, without a baseline "
-            f"{numbers['variances']['none']:.3f}. The mean of {ESTIMATES} estimates has "
-            f"<b>{numbers['along']:.2f}</b> times the exact gradient's length in its direction; it "
-            f"lies {numbers['distance']:.3f} away, and chance alone explains about "
-            f"{numbers['chance']:.3f}: {'a bias' if seen else 'no bias to be seen'}."
+            f"is <b>{numbers['variances'][numbers['baseline']]:.3f}</b>{without}. The "
+            f"mean of {ESTIMATES} estimates has <b>{numbers['along']:.2f}</b> times the exact "
+            f"gradient's length in its direction; it lies {numbers['distance']:.3f} away, "
+            f"and chance alone explains about {numbers['chance']:.3f}: "
+            f"{'a bias' if seen else 'no bias to be seen'}."
             + (f" {outside} of {DOTS} dots lie outside the frame." if outside else "")
         )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ...experiments.look import LOOKS, MEANT, RULE, TICK
-from ...experiments.statistics import RUNS, at, band, bootstrap, curve, load
+from ...experiments.statistics import RUNS, at, band, bootstrap, contrast, curve, load
 from .base import Lab, choice, flag
 from .looks import axes_of, numbers_below, numbers_beside
 
@@ -89,8 +89,8 @@ class RaceViewer(Lab):
         gap = None
         if len(at_end) > 1:
             first, second = list(at_end.values())[:2]
-            pairs = [first[seed] - second[seed] for seed in first if seed in second]
-            gap = bootstrap(pairs) if len(pairs) > 1 else None
+            if min(len(first), len(second)) > 1:  # equal seeds make no pairs: see `difference`
+                gap = contrast([(1.0, list(first.values())), (-1.0, list(second.values()))])
         return {
             "x": state["x"],
             "metric": state["metric"],
