@@ -42,7 +42,9 @@ def portable(word: str) -> str:
 def provenance(threads: int | None = None) -> dict:
     """What made a run: command, versions, commit and kind of machine."""
     package = REPOSITORY / "grpo_mini"
-    words = map(portable, ["python", "-m", "grpo_mini", *sys.argv[1:]])
+    words = list(map(portable, ["python", "-m", "grpo_mini", *sys.argv[1:]]))
+    if Path(sys.argv[0]).stem == "ipykernel_launcher":
+        words = ["a", "notebook"]
     threads = threads or torch.get_num_threads()
     return {
         "command": shlex.join(words),

@@ -20,8 +20,10 @@ from grpo_mini.course.capstone import (
     write_report,
 )
 from grpo_mini.course.capstone.attacks import attack_all, constant, in_order
+from grpo_mini.course.capstone.project import slip_row
 from grpo_mini.course.capstone.stages import Start
 from grpo_mini.course.capstone.two_turns import TwoTurnTrainer
+from grpo_mini.course.cards import Card
 from grpo_mini.course.exercises.ppo_vs_grpo import interval_of_difference
 from grpo_mini.experiments import evidence
 from grpo_mini.experiments.statistics import Interval, Run, student, welch
@@ -214,7 +216,7 @@ WRONG = {
     "the first answer": (lambda t, a: tagged(t)[:1] == [a], ["two answers, the right one first"]),
     "in the answer": (
         lambda t, a: bool(tagged(t)) and a in tagged(t)[-1],
-        ["right and wrong in one answer", "cheats of the file's own"],
+        ["right and wrong in one answer", "cheat 1 of the file's own"],
     ),
     "begins right": (
         lambda t, a: t.rpartition("<answer>")[2].startswith(a),
@@ -275,7 +277,16 @@ def test_many_spellings_are_mentioned_and_no_cheat():
 
 def test_what_a_lazy_answer_earns_is_counted():
     answer, share = constant(TASKS["cups"])
-    assert answer in "12345" and 0.2 <= share < 0.3
+    assert answer in "12345" and 0.14 <= share < 0.26
+    lucky = replace(
+        TASKS["cups"],
+        make_problem=lambda rng: {
+            "prompt": [{"role": "user", "content": f"{rng.random()}="}],
+            "answer": str(rng.randint(1, 200)),
+        },
+        demonstrate=lambda rng, record, think: f"<answer>{record['answer']}</answer>",
+    )
+    assert constant(lucky)[1] < 0.02, "the best of two hundred by luck, counted where it was luck"
     parity = replace(
         TASKS["cups"],
         make_problem=lambda rng: TASKS["cups"].make_problem(rng) | {"answer": "yes"},
@@ -328,15 +339,15 @@ def test_a_reward_that_fails_is_told_on_what(reward, said, capsys):
 
 # ---------------------------------------------------------------------------- the other cards
 
-START = Start(0.4, 0.2, 0.3, 0.0, 0.9, 0.3, [], [], [])
+START = Start(0.4, 0.2, 0.3, 0.0, 0.9, 0.3, Interval(0.6, 0.5, 0.7), [], [], [])
 
 
 @pytest.mark.parametrize(
     ("change", "status", "said"),
     [
         ({}, "ok", "Thinking pays here"),
-        ({"right_thinking": 0.3}, "ok", "Thinking does not pay here"),
-        ({"right_thinking": 0.34}, "ok", "Thinking does not pay here"),
+        ({"gap": Interval(-0.2, -0.3, -0.1)}, "ok", "Thinking costs right answers here"),
+        ({"gap": Interval(0.1, -0.1, 0.3)}, "ok", "Whether thinking pays here, these do not"),
         ({"right": 0.95, "silent": 0.8}, "problem", "right already: make the problems harder"),
         ({"right": 0.02, "silent": 0.9}, "problem", "make the problems easier"),
         ({"thinks": 0.0, "right_thinking": float("nan")}, "problem", "Hardly any response thinks"),
@@ -536,7 +547,7 @@ def test_a_learners_project_goes_from_its_file_to_its_page(monkeypatch):
     monkeypatch.setattr(evidence, "capstone", tiny)
     measured = exam(0.5) | {"eval_low": 0.46, "eval_high": 0.54}
     monkeypatch.setattr("grpo_mini.trainer.Trainer.evaluate", lambda self: measured)
-    monkeypatch.setattr("grpo_mini.course.capstone.project.MOST_STEPS", 2)
+    monkeypatch.setattr("grpo_mini.course.capstone.project.STEPS_A_MINUTE", 0.5)
     project = Project("my_task.py")
     with pytest.raises(TaskFileError, match="no warm-started model"):
         project.measure_start()
@@ -547,6 +558,7 @@ def test_a_learners_project_goes_from_its_file_to_its_page(monkeypatch):
     assert made["steps"] == 2 and made["mark"] == project.file.mark
     project.warm_start(run=True)
     assert project.about_start == made, "it was there"
+    assert made["command"].startswith("python -m grpo_mini")
     with pytest.raises(TaskFileError, match="what you expect first"):
         project.race(run=True)
     assert project.expect(" ").status == "not tried yet"
@@ -565,12 +577,71 @@ def test_a_learners_project_goes_from_its_file_to_its_page(monkeypatch):
     text = page.read_text(encoding="utf-8")
     assert page.parent.name == "my_capstone" and "&lt;me&gt;" in text and "a &lt; b" in text
     assert "(not written yet)" in text and "It learns." in text and project.file.mark in text
+    assert "def make_cups(rng" in text, "the file itself: so it can be made again"
+    assert text.index("It learns.") < text.index("What next")
     assert "https:" not in text and "http:" not in text
 
     changed("FEWEST, MOST = 4, 6", "FEWEST, MOST = 4, 5")
     again = Project("my_task.py")
     with pytest.raises(TaskFileError, match="as it is now: RUN = True"):
         again.runs  # noqa: B018
+    card = again.expect("Now it learns.")
+    assert card.title == "Written before the run" and card.lines == ("Now it learns.",)
+    changed("FEWEST, MOST = 4, 5", "FEWEST, MOST = 4, 6")
+    old = Project("my_task.py")
+    assert old.runs and old.expect("It never learns.").lines[0] == "It learns."
+    old.warm_start(run=True, minutes=8)
+    assert old.about_start["steps"] == 4
+    with pytest.raises(TaskFileError, match="as it is now: RUN = True"):
+        old.runs  # noqa: B018
+
+
+def test_whether_thinking_pays_comes_with_an_interval():
+    one = torch.tensor([[3, 4, 1, 4]])  # of each question: right, in all, if it thinks; if not
+    few, many = stages.gap_of(one.repeat(4, 1)), stages.gap_of(one.repeat(64, 1))
+    assert few.mean == many.mean == 0.5 and few.low == many.high == 0.5, "all questions are alike"
+    mixed = torch.tensor([[4, 4, 0, 4], [0, 4, 4, 4], [4, 4, 0, 4]])
+    wide, narrow = stages.gap_of(mixed), stages.gap_of(mixed.repeat(30, 1))
+    assert wide.low < 0 < narrow.low and narrow.high < 0.6 and wide.mean == narrow.mean
+    assert stages.gap_of(torch.tensor([[0, 0, 1, 4]])) == (0.0, -1.0, 1.0)
+
+
+def test_none_of_many_is_not_never():
+    card = stages.exam_card(exam(0.0), exam(0.0), 300)
+    assert "gain 0.00 [-0.01, 0.01]" in card.lines[0]
+
+
+def test_where_neither_learns_nothing_is_said_of_the_two():
+    card = stages.comparison_card(runs([0.0, 0.01], [0.0, 0.0]))
+    assert "neither learned" in str(card.lines) and "good as each other" not in str(card.lines)
+
+
+def test_a_start_without_hope_costs_no_points_if_it_was_named():
+    cards = {"start": Card("problem", "There is little to learn from here", ())}
+    assert {r["stage"]: r["card"] for r in rubric_rows(cards)}["start"] == "missing"
+    cards["expected"] = Card("ok", "Written before the run", ("It will not learn.",))
+    assert {r["stage"]: r["card"] for r in rubric_rows(cards)}["start"] == "met"
+
+
+def test_a_training_on_the_modules_pieces_alone_is_no_full_points():
+    begin()
+    for project, status in ((Project("my_task.py"), "note"), (Project(), "ok")):
+        card = project.trained(exam(0.2), exam(0.6), 300, my_grpo())
+        assert card.status == status and "Trained on 0 pieces of your own." in card.lines
+
+
+def test_a_wrong_thought_stands_beside_its_demonstration():
+    project = Project()
+    slip = project._slips(project.task.dataset(1, seed=0), ["<think>x"], [True])[0]
+    assert slip[1].startswith("<think>") and slip[3] == len("<think>")
+    row = slip_row("7:1,2=", "<think>12", "<think>13", 8)
+    assert "<think>1▸3" in row.values() and row["after, of the demonstration"] == "89%"
+
+
+def test_no_cheats_of_ones_own_is_no_full_points():
+    found = attack_all(replace(file.of_the_course("cups"), cheats=None))
+    card = stages.reward_card(found, constant(TASKS["cups"]), None, False)
+    assert card.status == "note" and "none of your own was tried" in card.title
 
 
 def test_the_worked_example_is_never_made_by_accident():

@@ -11,7 +11,7 @@ from grpo_mini.course.ledger import chips, editions, ledger
 from grpo_mini.course.widgets.race import SETTINGS, RaceViewer
 from grpo_mini.experiments.claims import CLAIMS
 from grpo_mini.experiments.record import add_line, read_lines
-from grpo_mini.experiments.statistics import bootstrap, curve, final, load
+from grpo_mini.experiments.statistics import bootstrap, curve, difference, final, load
 from grpo_mini.experiments.verdicts import SIGNS
 from tests.course.test_widgets import ends
 from tests.synthetic_runs import write, write_cost
@@ -58,6 +58,9 @@ def test_the_bands_are_those_of_the_runs(viewer, runs):
     expected = bootstrap([final(run) for run in grpo], draws=2000)
     assert (found["mean"][-1], found["low"][-1], found["high"][-1]) == pytest.approx(expected)
     assert found["seeds"][2] == curve(grpo[2])
+    viewer.set(**viewer.start | {"x": "samples", "ppo": True, "grpo": True})
+    gap = viewer.numbers["gap"]
+    assert gap == difference(grpo, load("race", runs)["ppo"], final), "as everywhere: no pairs"
     written = "{:.2f} [{:.2f}, {:.2f}]".format(*bootstrap([final(run) for run in grpo]))
     assert f"GRPO <b>{written}</b>" in viewer.words.value
 

@@ -18,6 +18,10 @@ from ...tasks import Record, Task, completion_text, is_right, parse_response
 from .file import TaskFile
 
 RECORDS = 24  # problems that each attack is tried on
+OWN = (
+    "You knew of it yourself. Unless it is the right answer here, by luck: then let `cheats` leave "
+    "it out for such a problem."
+)
 FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 
 
@@ -204,10 +208,15 @@ def attack_all(file: TaskFile, seed: int = 0) -> list[Paid]:
             rows += [(record, text) for text in texts if text is not None]
         found.append(_tried(task, attack, rows))
     if file.cheats is not None:
-        own = Attack("cheats of the file's own", lambda *parts: None, "You knew of it yourself.")
-        rows = [(record, text) for record in records for text in file.cheats(record)]
-        found.append(_tried(task, own, rows))
+        tried = [(record, file.cheats(record)) for record in records]
+        for i in range(max(len(texts) for _, texts in tried)):
+            rows = [(record, texts[i]) for record, texts in tried if i < len(texts)]
+            found.append(_tried(task, Attack(f"cheat {i + 1} of the file's own", _none, OWN), rows))
     return found
+
+
+def _none(*parts: str) -> None:
+    """Makes nothing: the texts of a file's own cheats are there."""
 
 
 def _others(task: Task, record: Record, right: str, answers: list[str]) -> list[str]:
@@ -228,16 +237,21 @@ def _tried(task: Task, attack: Attack, rows: list[tuple[Record, str]]) -> Paid:
 
 
 def constant(task: Task, size: int = 200) -> tuple[str, float]:
-    """The one answer that is right most often, and how often: what a lazy policy earns."""
-    records = task.dataset(size, seed=1)
-    parts = [parse_response(text) for text in demonstrations(task, records)]
+    """The one answer that is right most often, and how often: what a lazy policy earns.
+
+    It is chosen on some problems and counted on others: the best of several by luck is none there.
+    """
+    chosen, counted = task.dataset(size, seed=1), task.dataset(2 * size, seed=2)
+    parts = [parse_response(text) for text in demonstrations(task, chosen)]
     answers = Counter(part[1] for part in parts if part is not None)
-    best = ("", 0.0)
-    for answer, _ in answers.most_common(5):
-        paid = call(task, [_answer(answer)] * size, records)
-        share = sum(bool(is_right(value, task.full_reward)) for value in paid) / size
-        best = max(best, (answer, share), key=lambda pair: pair[1])
-    return best
+
+    def share(answer: str, records: Sequence[Record]) -> float:
+        paid = call(task, [_answer(answer)] * len(records), records)
+        return sum(bool(is_right(p, task.full_reward)) for p in paid) / len(records)
+
+    some = [answer for answer, _ in answers.most_common(5)]
+    best = max(some, key=lambda answer: share(answer, chosen), default="")
+    return best, share(best, counted)
 
 
 def in_order(task: Task, seed: int = 0) -> str | None:

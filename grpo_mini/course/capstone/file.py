@@ -33,12 +33,14 @@ class TaskFile:
         cheats: record -> responses that must earn nothing; None: the file has no such function.
         name: the file's.
         mark: changes with what the file does; not with comments, docstrings and its cheats.
+        source: its text.
     """
 
     task: Task
     cheats: Cheats | None
     name: str
     mark: str
+    source: str
 
 
 def folder() -> Path:
@@ -57,7 +59,8 @@ def begin(name: str = "my_task.py") -> Card:
     path.write_text(text, encoding="utf-8")
     lines = (
         "It is the course's worked example. Open it, and make it yours from top to bottom: "
-        "problem, demonstration, reward, cheats, and a name of its own.",
+        "problem, demonstration, reward, cheats, and a name of its own, the first argument of "
+        "`Task`.",
     )
     return Card("ok", f"{name} is there", lines)
 
@@ -91,13 +94,15 @@ def read(path: str | Path) -> TaskFile:
             f"{path.name}: the course has a task {tasks[0].name!r} already; give yours another name"
         )
     TASKS[tasks[0].name] = tasks[0]
-    return TaskFile(tasks[0], vars(module).get("cheats"), path.name, _mark(source))
+    return TaskFile(tasks[0], vars(module).get("cheats"), path.name, _mark(source), source)
 
 
 def of_the_course(name: str) -> TaskFile:
     """A task of the course as if a learner had brought it."""
     own = cups.cheats if name == "cups" else None
-    return TaskFile(TASKS[name], own, f"grpo_mini/tasks/{name.replace('-', '_')}.py", "")
+    path = Path(cups.__file__).with_name(f"{name.replace('-', '_')}.py")
+    source = path.read_text(encoding="utf-8")
+    return TaskFile(TASKS[name], own, f"grpo_mini/tasks/{path.name}", "", source)
 
 
 def _mark(source: str) -> str:

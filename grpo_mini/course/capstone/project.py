@@ -5,7 +5,9 @@ is the course's worked example, whose start and runs are shipped in ``data/``.
 """
 
 import json
+import random
 import time
+from os.path import commonprefix
 from pathlib import Path
 
 import torch
@@ -25,13 +27,14 @@ from ...support.rewards import call_reward
 from ...tasks import has_thought, is_right
 from ..cards import Card, table
 from ..live import responses
+from ..mine.running import MyGRPO
 from . import file, stages
 from .attacks import Paid, RewardTrouble, attack_all, constant, in_order
 from .file import TaskFile
 from .stages import Start
 
-MOST_STEPS, FEWEST_STEPS, BATCH = 200, 60, 64  # of a warm start
-ASKED, GROUP = 32, 8  # questions, and responses to each, for a look at the start
+STEPS_A_MINUTE, FEWEST_STEPS, BATCH = 50, 60, 64  # of a warm start
+ASKED, GROUP = 64, 8  # questions, and responses to each, for a look at the start
 NAME = "runs"  # of the learner's file of runs
 
 
@@ -105,37 +108,46 @@ class Project:
     # ------------------------------------------------------------------ 3: the warm start
 
     def warm_start(self, run: bool, minutes: float = 4.0) -> None:
-        """Imitate demonstrations, for about so many minutes; only if ``run``, and once a file."""
+        """Imitate demonstrations, for about so many minutes; only if ``run``.
+
+        It is made again only if the file does something else by now, or ``minutes`` is another.
+        """
         if run:
             self._require_own()
-        if run and self.about_start.get("mark") != self.file.mark:
+        made = self.about_start
+        if run and (made.get("mark"), made.get("asked")) != (self.file.mark, minutes):
             steps, began = self.steps_that_fit(minutes), time.perf_counter()
             model, tokenizer = warm_start(self.task, steps, BATCH, start=TINY_QWEN)
             model.save_pretrained(self.start)
             tokenizer.save_pretrained(self.start)
             about = {"steps": steps, "minutes": round((time.perf_counter() - began) / 60, 1)}
-            about |= {"mark": self.file.mark, "task": self.task.name, **provenance()}
+            about |= {"asked": minutes, "mark": self.file.mark, "task": self.task.name}
+            about |= provenance()
             atomic_write(self.start / "about.json", json.dumps(about, indent=1))
         display(self._origin_of_start())
 
     def steps_that_fit(self, minutes: float) -> int:
-        """How many steps of the warm start take so long, by five of them."""
+        """How many steps of the warm start take so long, by five of them.
+
+        On a fast machine it takes less long: fifty steps a minute are the most.
+        """
         began = time.perf_counter()
         warm_start(self.task, 5, BATCH, start=TINY_QWEN)
         each = (time.perf_counter() - began) / 5
-        return min(max(int(60 * minutes / each), FEWEST_STEPS), MOST_STEPS)
+        return min(max(int(60 * minutes / each), FEWEST_STEPS), int(STEPS_A_MINUTE * minutes))
 
     def look_at_start(self) -> HTML:
         """What the warm-started model says before any reward; stage 3's card."""
         found = self.measure_start()
         self.cards["start"] = card = stages.start_card(found)
         display(card)
+        if found.slips:
+            display(table([slip_row(*slip) for slip in found.slips]))
         return responses(found.texts, found.rewards, found.questions)
 
     def measure_start(self) -> Start:
         """Groups of responses to training problems, as the first step of GRPO would see them."""
-        self._require_start()
-        model, tokenizer = load_policy(self.start, "cpu")
+        model, tokenizer = load_policy(self.started(), "cpu")
         records = self.task.dataset(ASKED, seed=7)
         rollout = sample(
             model, tokenizer, [record["prompt"] for record in records], GROUP, self.room,
@@ -145,6 +157,8 @@ class Project:
         right = is_right(rewards, self.task.full_reward).float()
         thinks = torch.tensor([has_thought(text) for text in rollout.texts])
         groups = rewards.view(-1, GROUP)
+        counts_A4 = torch.stack([right * thinks, thinks, right * ~thinks, ~thinks], dim=1)
+        counts_A4 = counts_A4.view(-1, GROUP, 4).sum(1)
         shown = range(0, len(rollout), len(rollout) // 6)
         return Start(
             right=right.mean().item(),
@@ -153,10 +167,23 @@ class Project:
             cut=rollout.truncated_B.float().mean().item(),
             right_thinking=right[thinks].mean().item(),
             right_else=right[~thinks].mean().item(),
+            gap=stages.gap_of(counts_A4),
+            slips=self._slips(records, rollout.texts, (thinks & (right == 0)).tolist()),
             questions=[records[i // GROUP]["prompt"][-1]["content"] for i in shown],
             texts=[rollout.texts[i] for i in shown],
             rewards=[float(right[i]) for i in shown],
         )
+
+    def _slips(self, records: list, texts: list[str], wrong: list[bool], most: int = 4) -> list:
+        """A few wrong thoughts, one a question, beside what the demonstration thinks there."""
+        found = {}
+        for i, text in enumerate(texts):
+            record = records[i // GROUP]
+            if wrong[i] and i // GROUP not in found and len(found) < most:
+                shown = self.task.demonstrate(random.Random(0), record, True)
+                question = record["prompt"][-1]["content"]
+                found[i // GROUP] = question, shown, text, len(commonprefix([shown, text]))
+        return list(found.values())
 
     def expect(self, words: str) -> Card:
         """What the learner expects, kept with whether it was written before the trainings."""
@@ -171,11 +198,12 @@ class Project:
             ))  # fmt: skip
         if not self.own:
             return Card("note", "Written before the run", (words,))
-        said = self.expectations
+        everything = self._said()
+        said = everything.setdefault(self.mark, [])
         if not said or said[-1]["words"] != words:
             said.append({"words": words, "before": not self._own_runs()})
             self.folder.mkdir(parents=True, exist_ok=True)
-            atomic_write(self.folder / "expected.json", json.dumps(said, indent=1))
+            atomic_write(self.folder / "expected.json", json.dumps(everything, indent=1))
         first, lines = said[0], (said[0]["words"],)
         if len(said) > 1:
             lines += (f"Changed since, {len(said) - 1} times; this is the first.",)
@@ -184,15 +212,30 @@ class Project:
 
     @property
     def expectations(self) -> list[dict]:
-        """What the learner has expected, oldest first."""
+        """What the learner has expected of the file as it is now, oldest first."""
+        return self._said().get(self.mark, []) if self.own else []
+
+    def _said(self) -> dict[str, list[dict]]:
+        """All expectations, by the file and start that they are about."""
         path = self.folder / "expected.json"
-        return json.loads(path.read_text(encoding="utf-8")) if self.own and path.exists() else []
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    @property
+    def mark(self) -> str:
+        """Changes with what the file does and with how long it was imitated."""
+        return f"{self.file.mark} {self.about_start.get('asked', '')}".strip()
 
     # ------------------------------------------------------------------ 4 and 5: one training
 
-    def trained(self, before: dict, after: dict, size: int) -> Card:
-        """Did it learn more than the luck of an exam of that size? Stage 4's card."""
-        self.cards["training"] = card = stages.exam_card(before, after, size)
+    def trained(self, before: dict, after: dict, size: int, my: MyGRPO) -> Card:
+        """Did it learn more than the luck of an exam of that size, and on whose pieces?"""
+        card = stages.exam_card(before, after, size)
+        none = self.own and my.own == 0 and card.status == "ok"
+        self.cards["training"] = card = Card(
+            "note" if none else card.status,
+            f"{card.title}, on none of your own pieces" if none else card.title,
+            (*card.lines, f"Trained on {my.own} pieces of your own."),
+        )
         return card
 
     def diagnosed(self, history: list[dict], words: str) -> Card:
@@ -206,7 +249,7 @@ class Project:
         """Train GRPO and PPO from three seeds each; only if ``run``. What is there stays."""
         if run:
             self._require_own()
-            self._require_start()
+            self.started()
             if not self.expectations:
                 raise file.TaskFileError("write down what you expect first: EXPECTED = ...")
             self._make_runs()
@@ -229,7 +272,7 @@ class Project:
                 told.update(HTML(f"Run {number} of {len(left)}: {label}, seed {seed}, {step}"))
 
             trainer.train(experiment.steps, evaluate_every=experiment.evaluate_every, on_step=show)
-            about = {"experiment": "capstone", "setting": label, "mark": self.file.mark}
+            about = {"experiment": "capstone", "setting": label, "mark": self.mark}
             write_run(path, trainer, **about)
 
     def _own_runs(self) -> dict[str, list[Run]]:
@@ -238,7 +281,7 @@ class Project:
             return {}
         found = load(NAME, self.folder)
         now = {
-            label: [run for run in runs if run.header.get("mark") == self.file.mark]
+            label: [run for run in runs if run.header.get("mark") == self.mark]
             for label, runs in found.items()
         }
         return {label: runs for label, runs in now.items() if runs}
@@ -272,7 +315,12 @@ class Project:
                 "example are shipped. Name your file in TASK_FILE"
             )
 
-    def _require_start(self) -> None:
+    def started(self) -> Path:
+        """The warm-started model's folder, where there is one.
+
+        Raises:
+            TaskFileError: there is none yet.
+        """
         if not (self.start / "config.json").exists():
             raise file.TaskFileError(
                 f"there is no warm-started model in {portable(str(self.start))} yet: RUN = True "
@@ -285,6 +333,7 @@ class Project:
                      (f"{self.file.name} has changed since. If problem or demonstration changed, "
                       f"make the start again with RUN = True.",))
             )  # fmt: skip
+        return self.start
 
     @property
     def about_start(self) -> dict:
@@ -300,7 +349,10 @@ class Project:
         about = self.about_start
         if not about:
             return Card("note", "There is no warm start yet", ("`RUN = True` makes it.",))
-        lines = (f"{about['steps']} steps in {about['minutes']} minutes, kept in `{self.start}`.",)
+        lines = (
+            f"{about['steps']} steps in {about['minutes']} minutes, kept in `{self.start}`.",
+            "To imitate for longer: `project.warm_start(RUN, minutes=8)`.",
+        )
         return Card("note", "The start is yours", lines)
 
     def _origin_of_runs(self) -> Card:
@@ -323,6 +375,13 @@ class Project:
             f"They took {seconds / 60:.1f} minutes of processor time.",
         )
         return Card("note", f"Recorded runs: {number}", lines)
+
+
+def slip_row(question: str, shown: str, said: str, same: int) -> dict:
+    """One row of the table of wrong thoughts: where it leaves the demonstration."""
+    return {"question": question, "demonstrated": shown,
+            "a wrong thought, ▸ where it leaves that": f"{said[:same]}▸{said[same:]}",
+            "after, of the demonstration": f"{same / len(shown):.0%}"}  # fmt: skip
 
 
 def attack_row(paid: Paid) -> dict:

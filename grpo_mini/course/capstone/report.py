@@ -70,8 +70,13 @@ def race_figure(runs: dict[str, list[Run]], name: str) -> tuple[Figure, str]:
 
 
 def rubric_rows(cards: dict[str, Card]) -> list[dict]:
-    """The rubric with what the cards say; points are the teacher's."""
+    """The rubric with what the cards say; points are the teacher's.
+
+    A start from which little can be learned costs none, if it was named and a prediction stood.
+    """
     words = {"ok": "met", "problem": "not met", "note": "to read", "not tried yet": "missing"}
+    if "start" in cards:
+        cards = cards | {"start": cards.get("expected", Card("not tried yet", "", ()))}
     return [
         {"stage": stage, "full points for": what,
          "card": words[cards[stage].status] if stage in cards else "–", "points": f"__ of {most}"}
@@ -86,10 +91,10 @@ def write_report(project: Project, name: str, words: dict[str, str]) -> Path:
         name: whose it is.
         words: what the learner has written, by heading; an empty one is marked as missing.
     """
-    sections = [
+    sections = [_card(stage, card) for stage, card in project.cards.items()]
+    sections += [
         _section(title, said.strip() or "(not written yet)") for title, said in words.items()
     ]
-    sections += [_card(stage, card) for stage, card in project.cards.items()]
     runs = project.runs
     figure, sentence = race_figure(runs, project.task.name)
     made = provenance()
@@ -121,6 +126,8 @@ def write_report(project: Project, name: str, words: dict[str, str]) -> Path:
         + "".join(sections)
         + f"<h2>Runs</h2>{look.picture_html(figure, sentence)}<div>{html.escape(sentence)}</div>"
         + "<h2>To make it again</h2>" + _table([{"": k, " ": v} for k, v in facts.items()])
+        + f"<details><summary>{html.escape(project.file.name)}</summary><pre class='small'>"
+        + f"{html.escape(project.file.source)}</pre></details>"
         + "<h2>Rubric</h2>" + _table(rubric) + "</html>\n"
     )  # fmt: skip
     path = project.folder / "report.html"

@@ -6,13 +6,17 @@ can judge it leaves open.
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
+
+import torch
+from torch import Tensor
 
 from ...experiments.judging import gain
 from ...experiments.statistics import Interval, Run, final, welch
 from ...experiments.verdicts import kind
 from ...models import TINY_QWEN, load_tokenizer
+from ...support.measure import wilson_interval
 from ...tasks import Task, has_thought, is_right
 from ...trainer import TrainerConfig
 from ..cards import Card
@@ -99,11 +103,13 @@ def reward_card(
     """Which attacks were paid, and what a lazy answer earns."""
     lines = [] if trouble is None else [trouble]
     cheats = [paid for paid in found if paid.is_cheat]
-    lines += [f"`{paid.attack.name}` is paid. {paid.attack.why}" for paid in cheats]
+    lines += [f"`{paid.attack.name}` is paid, {paid.paid} of {paid.tried} times, such as "
+              f"`{paid.example[1][:48]}` to `{paid.example[0][:48]}`. {paid.attack.why}"
+              for paid in cheats]  # fmt: skip
     answer, share = lazy
     if share > MUCH:
         lines.append(f"Whoever always answers `{answer}` is right in {share:.0%}: a policy will. "
-                     f"Make the answers more varied.")  # fmt: skip
+                     f"Make other problems: the reward cannot help it.")  # fmt: skip
     bad = bool(lines)
     tried = sum(paid.tried > 0 for paid in found)
     if not bad:
@@ -119,8 +125,12 @@ def reward_card(
                             f"no cheat, but mind it. {paid.attack.why}"))  # fmt: skip
     if not own_cheats:
         lines.append("The file has no `cheats(record)`. What could a policy try on this task?")
-    title = "The reward can be cheated" if cheats else "The reward is not sound yet"
-    return Card("problem" if bad else "ok", title if bad else "No attack was paid", tuple(lines))
+    if bad:
+        title = "The reward can be cheated" if cheats else "The reward is not sound yet"
+        return Card("problem", title, tuple(lines))
+    if not own_cheats:
+        return Card("note", "No attack was paid, and none of your own was tried", tuple(lines))
+    return Card("ok", "No attack was paid", tuple(lines))
 
 
 # ---------------------------------------------------------------------------- 3: the start
@@ -133,7 +143,10 @@ class Start:
     Attributes:
         right, thinks, silent, cut: shares, of the responses and of the groups.
         right_thinking, right_else: shares of right ones among those that think, and the others.
+        gap: their difference, with its interval over questions.
         questions, texts, rewards: one response to each of a few questions.
+        slips: of a few wrong thoughts the question, the demonstration, the response, and how many
+            characters they have in common from the beginning.
     """
 
     right: float
@@ -142,9 +155,34 @@ class Start:
     cut: float
     right_thinking: float
     right_else: float
+    gap: Interval
     questions: list[str]
     texts: list[str]
     rewards: list[float]
+    slips: list[tuple[str, str, str, int]] = field(default_factory=list)
+
+
+def gap_of(counts_A4: Tensor, draws: int = 2000) -> Interval:
+    """How much more often a response is right if it thinks, with a 95% interval.
+
+    By the bootstrap over questions, since the responses to one are right or wrong together.
+
+    Args:
+        counts_A4: for each question its right thinking responses, all thinking ones, its right
+            other ones, all others.
+    """
+
+    def gap(sums: Tensor) -> Tensor:
+        return sums[..., 0] / sums[..., 1] - sums[..., 2] / sums[..., 3]
+
+    counts_A4, generator = counts_A4.double(), torch.Generator().manual_seed(0)
+    rows = torch.randint(len(counts_A4), (draws, len(counts_A4)), generator=generator)
+    again = gap(counts_A4[rows].sum(1))
+    again = again[again.isfinite()]  # a draw without a single thought says nothing
+    mean = gap(counts_A4.sum(0)).item()
+    if mean != mean or len(again) < draws / 2:
+        return Interval(0.0, -1.0, 1.0)
+    return Interval(mean, *again.quantile(torch.tensor([0.025, 0.975]).double()).tolist())
 
 
 def start_card(start: Start) -> Card:
@@ -168,9 +206,13 @@ def start_card(start: Start) -> Card:
         wrong.append(f"{start.cut:.0%} are cut off: does a demonstration end?")
     if wrong:
         return Card("problem", "There is little to learn from here", tuple(wrong + lines))
-    pays = start.right_thinking > start.right_else + GROWN
-    lines.append("Thinking pays here: expect it to spread." if pays else
-                 "Thinking does not pay here: expect it to vanish.")  # fmt: skip
+    said = "Whether thinking pays here, these do not decide"
+    if start.gap.low > 0:
+        said = "Thinking pays here: expect it to spread"
+    if start.gap.high < 0:
+        said = "Thinking costs right answers here: expect it to vanish"
+    if 0 < start.thinks < 1:
+        lines.append(f"{said} (right if it thinks minus right if not: {start.gap}).")
     return Card("ok", "There is something to learn", tuple(lines))
 
 
@@ -180,11 +222,13 @@ def start_card(start: Start) -> Card:
 def exam_card(before: dict, after: dict, size: int) -> Card:
     """Right answers of one exam after and before: more than the luck of its draws?
 
-    Two shares of ``size`` responses each; the interval is the normal one of their difference.
+    Two shares of ``size`` responses each; the interval of their difference is Newcombe's (1998),
+    made of Wilson's for each, so that none of many is not taken for never.
     """
     a, b = after["eval_accuracy"], before["eval_accuracy"]
-    half = 1.96 * ((a * (1 - a) + b * (1 - b)) / size) ** 0.5
-    gain = Interval(a - b, a - b - half, a - b + half)
+    (low_a, high_a), (low_b, high_b) = (wilson_interval(round(s * size), size) for s in (a, b))
+    below, above = ((a - low_a) ** 2 + (high_b - b) ** 2), ((high_a - a) ** 2 + (b - low_b) ** 2)
+    gain = Interval(a - b, a - b - below**0.5, a - b + above**0.5)
     lines = (f"Right before {b:.2f}, after {a:.2f}: gain {gain}, with the luck of an exam of "
              f"{size} in it, and not that of the seed.",
              f"Thinks first before {before['eval_think_share']:.0%}, "
@@ -221,8 +265,8 @@ def signs(history: Sequence[dict]) -> list[str]:
     if "silent_group_share" in history[0]:
         a, b = moved("silent_group_share")
         if b > SILENT:
-            found.append(f"Silent groups: {a:.0%}, then {b:.0%}. There is next to nothing left to "
-                         f"compare.")  # fmt: skip
+            word = "There never was much" if a > SILENT else "There is next to nothing left"
+            found.append(f"Silent groups: {a:.0%}, then {b:.0%}. {word} to compare.")
     if (cut := moved("truncated_share")[1]) > 0.1:
         found.append(f"{cut:.0%} are cut off at the end: `max_new_tokens`, or a policy that does "
                      f"not stop.")  # fmt: skip
@@ -281,8 +325,9 @@ def comparison_card(runs: dict[str, list[Run]]) -> Card:
     number = len(runs["grpo"])
     lines = [f"{name.upper()} gains {found} over {len(runs[name])} seeds."
              for name, found in gains.items()]  # fmt: skip
-    lines.append(f"GRPO minus PPO at the end: {difference}: {SAID[kind(difference)]} (3 points "
-                 f"would matter).")  # fmt: skip
+    idle = max(final(run) for name in gains for run in runs[name]) < RARE
+    said = "neither learned, so it says nothing of the two" if idle else SAID[kind(difference)]
+    lines.append(f"GRPO minus PPO at the end: {difference}: {said} (3 points would matter).")
     for name in ("grpo", "ppo"):
         a, b = (fmean(shares) for shares in zip(*map(thinks, runs[name]), strict=True))
         word = (

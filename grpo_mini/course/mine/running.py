@@ -84,9 +84,13 @@ class MyGRPO:
             for stage, numbers in STAGES.items()
         }
 
+    @property
+    def own(self) -> int:
+        """How many pieces are the learner's."""
+        return sum(own for pieces in self._stages().values() for _, _, own in pieces)
+
     def _title(self) -> str:
-        mine = sum(own for pieces in self._stages().values() for _, _, own in pieces)
-        return f"my_grpo.py: {mine} of {len(file.PIECES)} pieces are yours"
+        return f"my_grpo.py: {self.own} of {len(file.PIECES)} pieces are yours"
 
     def __repr__(self) -> str:
         lines = [
