@@ -49,14 +49,14 @@ def test_three_sentences_that_change_with_the_runs(runs, tmp_path):
     assert "after 15,360 samples" in before[0] and "(3 seeds each" in before[0]
     assert "GRPO loses to no PPO that was raced" in before[0]
     assert "In the same time GRPO is ahead" in before[1]
-    assert "GRPO's lead excludes 0 nowhere, PPO's nowhere." in before[2]
+    assert "GRPO is surely ahead nowhere, and PPO nowhere." in before[2]
     ends = {("race", "grpo"): 0.5, ("judges", "grpo-offset"): 0.9, ("judges", "ppo-length"): 0.9}
     write(tmp_path, ends, only=("race", "judges"), seeds=3, cheaper=0.0)
     write_cost(tmp_path, saved=0.2)
     after = headline.sentences(tmp_path)
     assert "a PPO does better" in after[0] and "In the same time PPO is ahead" in after[1]
-    assert "GRPO's lead excludes 0 where some questions have higher rewards (0." in after[2]
-    assert "PPO's where length is rewarded too (-0." in after[2]
+    assert "GRPO is surely ahead where some questions have higher rewards (0." in after[2]
+    assert "and PPO where length is rewarded too (-0." in after[2]
 
 
 def test_the_runs_that_cannot_tell_say_how_far_apart_they_may_be(runs, tmp_path):

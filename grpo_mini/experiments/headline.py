@@ -153,23 +153,23 @@ def sentences(runs: Path = RUNS) -> list[str]:
         f"- **On the same samples {finding}:** after {grpo[0].rows[-1]['samples']:,} samples "
         f"{bootstrap(list(map(final, grpo)))} of GRPO's answers are right, and GRPO minus PPO is "
         f"{listed([f'{interval} {name}' for name, interval in on_samples.items()])} "
-        f"({seeds_of(*chain(*pairs.values()))} each, 95% intervals, one at a time; {MARGIN} would "
-        f"matter).",
+        f"({seeds_of(*chain(*pairs.values()))} each, 95% intervals, not corrected for their "
+        f"number; {MARGIN} would matter).",
         f"- **In the same time {ahead.pop() if len(ahead) == 1 else 'it depends on the critic'}:** "
-        f"when GRPO's first run is through, after {seconds:.0f} s of processor time, GRPO minus "
-        f"PPO is {listed(list(map(str, on_time.values())))}. Without a critic of its own a step "
-        f"takes {saved} less time here ({together} where PPO has the same groups), and "
-        f"{span(saving(large, peak))} less memory at {large[0]['run']['model']}'s size; where the "
-        f"critic sits on the policy's backbone that is "
-        f"{span(saving(ledger, 'seconds in all', 'ppo-shared'))}, by length and group, and "
-        f"{span(saving(large, peak, 'ppo-shared'))}.",
-        f"- **Limits:** one model of {tiny:,} parameters; sums of about one difficulty, where "
+        f"when the fastest of GRPO's runs is through, after {seconds:.0f} s of processor time, "
+        f"GRPO minus PPO is {listed(list(map(str, on_time.values())))}, in the same order. A step "
+        f"without a critic takes {saved} less time here ({together} where PPO has the same "
+        f"groups), and {span(saving(large, peak))} less memory at {large[0]['run']['model']}'s "
+        f"size. Against a critic on the policy's own backbone, which was not raced, it saves "
+        f"{span(saving(ledger, 'seconds in all', 'ppo-shared'))} of the time, by length and group, "
+        f"and {span(saving(large, peak, 'ppo-shared'))} of the memory.",
+        f"- **Limits:** one model of {tiny:,} parameters; sums that are about equally hard, where "
         f"{start['between']:.0%} of the reward's variance lies between questions, so that a "
         f"baseline has little to predict; one reward, at the end; each batch used once, so that no "
-        f"clip acts, in one mean "
+        f"clip acts; a loss that is a mean "
         f"{'per response' if config['aggregation'] == 'sequence' else 'over all tokens'}. With "
-        f"other rewards or tasks, on the same questions, GRPO's lead excludes 0 "
-        f"{outside['better']}, PPO's {outside['worse']}.",
+        f"other rewards or tasks, and PPO asked GRPO's questions, GRPO is surely ahead "
+        f"{outside['better']}, and PPO {outside['worse']}.",
     ]
 
 
