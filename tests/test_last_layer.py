@@ -140,6 +140,8 @@ QUARTER = {
     "num_key_value_heads": 2, "intermediate_size": 1216, "tie_word_embeddings": True,
 }  # fmt: skip
 SAMPLES, LENGTH, PROMPT = 16, 64, 16
+# Layers computed twice make and free many small tensors. glibc would keep holes between them.
+NO_HOLES = {"MALLOC_MMAP_THRESHOLD_": str(1 << 18)}
 MEASURE = f"""
 import sys, torch
 from grpo_mini.experiments.cost import tensor_bytes
@@ -172,9 +174,10 @@ def measured():
     found = []
     for at_once, twice in ((1 << 40, False), (1 << 21, False), (1 << 21, True)):
         command = [sys.executable, "-c", MEASURE, str(at_once), str(twice)]
+        env = os.environ | {"OMP_NUM_THREADS": "1"} | (NO_HOLES if twice else {})
         done = subprocess.run(
             command, capture_output=True, text=True,
-            encoding="utf-8", check=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+            encoding="utf-8", check=True, env=env,
         )  # fmt: skip
         found.append([float(number) for number in done.stdout.split()])
     return found

@@ -216,6 +216,7 @@ def test_a_prompt_of_one_token_and_a_response_of_one_token_can_be_scored(tiny):
 def test_prompts_are_read_once_and_teach_from_all_of_their_samples(tiny, rollout):
     """The gradient through the shared cache is that of reading prompt and response together."""
     model, _ = tiny
+    model.zero_grad()
     part = rollout.select(torch.arange(6))
     (score(model, part)[0] * part.mask_BT).sum().backward()
     shared = model.model.layers[0].self_attn.k_proj.weight.grad.clone()
