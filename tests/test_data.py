@@ -12,7 +12,7 @@ from grpo_mini.experiments.cost import ALGORITHMS
 from grpo_mini.experiments.evidence import EXPERIMENTS, NOT_YET_RECORDED
 from grpo_mini.experiments.gradients import MOMENTS
 from grpo_mini.experiments.microscope import read_rollouts
-from grpo_mini.experiments.record import read_lines, read_runs
+from grpo_mini.experiments.record import provenance, read_lines, read_runs
 from grpo_mini.tasks import TASKS, is_held_out
 
 DATA = Path(__file__).parent.parent / "data"
@@ -116,3 +116,10 @@ def test_each_moment_of_the_gradients_says_what_made_it():
 def test_the_clone_stays_small():
     size = sum(p.stat().st_size for p in DATA.rglob("*") if p.is_file())
     assert size < 15e6
+
+
+def test_what_a_notebook_made_names_no_command_that_nobody_gave(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/somewhere/ipykernel_launcher.py", "-f", "kernel.json"])
+    assert provenance()["command"] == "a notebook"
+    monkeypatch.setattr("sys.argv", ["grpo_mini", "demo", "--steps", "2"])
+    assert provenance()["command"] == "python -m grpo_mini demo --steps 2"

@@ -42,12 +42,11 @@ def portable(word: str) -> str:
 def provenance(threads: int | None = None) -> dict:
     """What made a run: command, versions, commit and kind of machine."""
     package = REPOSITORY / "grpo_mini"
-    words = list(map(portable, ["python", "-m", "grpo_mini", *sys.argv[1:]]))
-    if Path(sys.argv[0]).stem == "ipykernel_launcher":
-        words = ["a", "notebook"]
+    words = map(portable, ["python", "-m", "grpo_mini", *sys.argv[1:]])
+    in_notebook = Path(sys.argv[0]).stem == "ipykernel_launcher"
     threads = threads or torch.get_num_threads()
     return {
-        "command": shlex.join(words),
+        "command": "a notebook" if in_notebook else shlex.join(words),
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "--", str(package))),
         "versions": {

@@ -53,13 +53,13 @@ def _layers(model: Module) -> list[Module]:
 def _twice(forward, *arguments, **named):
     """A layer's forward pass, in which autograd keeps what goes in and nothing of what is inside.
 
-    The layer adds to the cache. So each of the two times it gets a copy of the cache as it was
+    The layer adds to the cache. So each of the two times it gets a copy of what the cache held
     before, with the same tensors, and the first copy's layers become the cache's own.
     """
     if not torch.is_grad_enabled():
         return forward(*arguments, **named)
     caches = [given for given in (*arguments, *named.values()) if isinstance(given, Cache)]
-    before = [[copy(layer) for layer in cache.layers] for cache in caches]
+    before = [list(cache.layers) for cache in caches]
 
     def run():
         own = [copy(cache) for cache in caches]

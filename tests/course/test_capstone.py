@@ -27,6 +27,7 @@ from grpo_mini.course.cards import Card
 from grpo_mini.course.exercises.ppo_vs_grpo import interval_of_difference
 from grpo_mini.experiments import evidence
 from grpo_mini.experiments.statistics import Interval, Run, student, welch
+from grpo_mini.support.measure import wilson_interval
 from grpo_mini.support.rewards import RewardError
 from grpo_mini.tasks import TASKS, completion_text, parse_response
 
@@ -277,7 +278,7 @@ def test_many_spellings_are_mentioned_and_no_cheat():
 
 def test_what_a_lazy_answer_earns_is_counted():
     answer, share = constant(TASKS["cups"])
-    assert answer in "12345" and 0.14 <= share < 0.26
+    assert answer in "12345" and 0.15 <= share < 0.25
     lucky = replace(
         TASKS["cups"],
         make_problem=lambda rng: {
@@ -360,7 +361,10 @@ def test_the_start_is_judged_by_its_silence_and_its_thoughts(change, status, sai
 
 
 def exam(right, think=0.2):
-    return {"eval_accuracy": right, "eval_think_share": think}
+    low, high = wilson_interval(round(300 * right), 300)
+    return {
+        "eval_accuracy": right, "eval_think_share": think, "eval_low": low, "eval_high": high,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

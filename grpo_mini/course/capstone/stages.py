@@ -4,6 +4,7 @@ A card says "ok" or "problem" where a rule decides, and the rule stands in it. W
 can judge it leaves open.
 """
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,6 @@ from ...experiments.judging import gain
 from ...experiments.statistics import Interval, Run, final, welch
 from ...experiments.verdicts import kind
 from ...models import TINY_QWEN, load_tokenizer
-from ...support.measure import wilson_interval
 from ...tasks import Task, has_thought, is_right
 from ...trainer import TrainerConfig
 from ..cards import Card
@@ -226,9 +226,9 @@ def exam_card(before: dict, after: dict, size: int) -> Card:
     made of Wilson's for each, so that none of many is not taken for never.
     """
     a, b = after["eval_accuracy"], before["eval_accuracy"]
-    (low_a, high_a), (low_b, high_b) = (wilson_interval(round(s * size), size) for s in (a, b))
-    below, above = ((a - low_a) ** 2 + (high_b - b) ** 2), ((high_a - a) ** 2 + (b - low_b) ** 2)
-    gain = Interval(a - b, a - b - below**0.5, a - b + above**0.5)
+    below = math.hypot(a - after["eval_low"], before["eval_high"] - b)
+    above = math.hypot(after["eval_high"] - a, b - before["eval_low"])
+    gain = Interval(a - b, a - b - below, a - b + above)
     lines = (f"Right before {b:.2f}, after {a:.2f}: gain {gain}, with the luck of an exam of "
              f"{size} in it, and not that of the seed.",
              f"Thinks first before {before['eval_think_share']:.0%}, "

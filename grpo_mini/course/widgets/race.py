@@ -83,21 +83,20 @@ class RaceViewer(Lab):
         }  # fmt: skip
         end = min((found["x"][-1] for found in shown.values()), default=0.0)
         at_end = {
-            label: {run.seed: at(run, x, end, metric) for run in self.runs[label]}
-            for label in shown
-        }
+            label: [at(run, x, end, metric) for run in self.runs[label]] for label in shown
+        }  # fmt: skip
         gap = None
         if len(at_end) > 1:
             first, second = list(at_end.values())[:2]
             if min(len(first), len(second)) > 1:  # equal seeds make no pairs: see `difference`
-                gap = contrast([(1.0, list(first.values())), (-1.0, list(second.values()))])
+                gap = contrast([(1.0, first), (-1.0, second)])
         return {
             "x": state["x"],
             "metric": state["metric"],
             "single": state["single"],
             "shown": shown,
             "end": end,
-            "at_end": {label: bootstrap(list(v.values())) for label, v in at_end.items()},
+            "at_end": {label: bootstrap(values) for label, values in at_end.items()},
             "gap": gap,
         }
 
