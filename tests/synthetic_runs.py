@@ -10,7 +10,7 @@ from pathlib import Path
 
 from grpo_mini.experiments.evidence import EXPERIMENTS
 
-RIGHT = (2, 10, 20, 40)  # of 64 answers to a problem
+RIGHT = (1 / 16, 2 / 16, 5 / 16, 10 / 16)  # shares of the answers to a problem
 # Final accuracy of a setting, by experiment and setting; what is not named ends at 0.8.
 Ends = dict[tuple[str, str], float]
 
@@ -61,7 +61,7 @@ def run(
     """
     experiment = EXPERIMENTS[name]
     luck = random.Random(f"{name}/{label}/{seed}")
-    is_grpo = label.startswith(("grpo", "G", "centred", "start"))
+    is_grpo = label.startswith(("grpo", "G", "centred", "start", "rloo"))
     steps = experiment.steps if setting.steps is None else setting.steps
     size = setting.options.get("group_size", 8)
     normalised = setting.options.get("use_group_normalization", True)
@@ -74,7 +74,7 @@ def run(
             row |= {"length_mean": 12.0 + step / 3, "think_share": 0.5, "reward_mean": 0.5}
             row |= {"advantage_mean": offset}
         if step and is_grpo:
-            chances = [(c / 64) ** size + (1 - c / 64) ** size for c in RIGHT]
+            chances = [p**size + (1 - p) ** size for p in RIGHT]
             silent = sum(chances) / len(RIGHT) if quiet is None else quiet * 2 / size
             kept = ((1 - silent) * (size - 1) / size) ** 0.5
             centred = 0.5 * (size - 1) / size * (1 - group) ** 0.5
@@ -95,8 +95,9 @@ def run(
     algorithm = "GRPOTrainer" if is_grpo else "PPOTrainer"
     header = {"algorithm": algorithm, "config": config, "experiment": name, "setting": label}
     if experiment.samples_at_end:
-        right = [RIGHT[i % len(RIGHT)] for i in range(100)]
-        header |= {"right": right, "samples_at_end": experiment.samples_at_end}
+        samples = experiment.samples_at_end
+        right = [round(samples * RIGHT[i % len(RIGHT)]) for i in range(100)]
+        header |= {"right": right, "samples_at_end": samples}
     columns = {n: [row.get(n) for row in rows] for n in dict.fromkeys(n for r in rows for n in r)}
     return {"run": header, "history": columns}
 

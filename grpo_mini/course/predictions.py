@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import ipywidgets
 
+from ..experiments.evidence import RACES
 from ..experiments.judging import processor_saving
 from ..experiments.microscope import read_rollouts
 from ..experiments.statistics import RUNS, Run, at, difference, final, load
@@ -152,21 +153,21 @@ def _discounted() -> tuple[int, str]:
 
 
 def _ahead(first: str, second: str, figure: Callable[[Run], float]) -> tuple[int, str]:
-    race = load("race", RUNS)
+    race = load(RACES["sums"], RUNS)
     found = difference(race[first], race[second], figure)
     evidence = f"The difference is {found}, mean and 95% interval over seeds."
     return (0 if found.low > 0 else 2 if found.high < 0 else 1), evidence
 
 
 def _same_seconds() -> tuple[int, str]:
-    race = load("race", RUNS)
+    race = load(RACES["sums"], RUNS)
     seconds = min(run.rows[-1]["cpu_seconds"] for run in race["grpo"] + race["ppo"])
     right, evidence = _ahead("grpo", "ppo", lambda run: at(run, "cpu_seconds", seconds))
     return right, f"At {seconds:.0f} processor seconds: {evidence[0].lower()}{evidence[1:]}"
 
 
 def _time_saved() -> tuple[int, str]:
-    race = load("race", RUNS)
+    race = load(RACES["sums"], RUNS)
     saved = processor_saving(race["grpo"], race["ppo"])
     right = 0 if saved.mean < 0.25 else 1 if saved.mean < 0.5 else 2
     return right, f"It saves {saved.percent()} of PPO's processor time."

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import comb, sqrt
 from pathlib import Path
 
+from ..experiments.evidence import RACES
 from ..experiments.judging import cells
 from ..experiments.statistics import RUNS, Run, load
 from ..models import TINY_QWEN, encode_prompts, load_tokenizer
@@ -83,7 +84,7 @@ def silent_at_start(runs: Path = RUNS) -> list[dict]:
     chances to solve are that policy's, on the held-out problems. The prompts of the two are not the
     same, but drawn alike.
     """
-    groups, race = load("group-size", runs), load("race", runs)
+    groups, race = load("group-size", runs), load(RACES["sums"], runs)
     right, samples = counts(race["start"])
     p = sum(right) / (samples * len(right))
     found = []
@@ -97,7 +98,7 @@ def silent_at_start(runs: Path = RUNS) -> list[dict]:
 
 def silent_after(runs: Path = RUNS, steps: int = 10) -> dict:
     """The same after training: GRPO's last steps in the race, each run with its own chances."""
-    grpo = load("race", runs)["grpo"]
+    grpo = load(RACES["sums"], runs)["grpo"]
     size = grpo[0].header["config"]["group_size"]
     problems = list(zip(*(run.header["right"] for run in grpo), strict=True))
     samples = [run.header["samples_at_end"] for run in grpo]
@@ -115,7 +116,7 @@ def spread(runs: Path = RUNS) -> Check:
     """Standard deviation of relative rewards, sqrt((1-f)(G-1)/G), where it deviates most."""
     rows = [
         (row["silent_group_share"], run.header["config"]["group_size"], row["relative_reward_std"])
-        for run in [*load("race", runs)["grpo"], *sum(load("group-size", runs).values(), [])]
+        for run in [*load(RACES["sums"], runs)["grpo"], *sum(load("group-size", runs).values(), [])]
         for row in run.rows
         if "relative_reward_std" in row
     ]

@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from .claims import CLAIMS, MARGIN
+from .evidence import RACES
 from .judging import (
-    RACES,
+    PPOS,
     c1,
     cells,
     processor_saving,
@@ -148,6 +149,7 @@ def sentences(runs: Path = RUNS) -> list[str]:
         for word in sooner
     }  # fmt: skip
     config = {"aggregation": "sequence"} | grpo[0].header["config"]
+    shared = "" if PPOS["ppo-shared"] in pairs else ", which was not raced,"
     tiny, peak = ledger[0]["grpo"]["trainable parameters"], "peak MB"
     return [
         f"- **On the same samples {finding}:** after {grpo[0].rows[-1]['samples']:,} samples "
@@ -160,7 +162,7 @@ def sentences(runs: Path = RUNS) -> list[str]:
         f"GRPO minus PPO is {listed(list(map(str, on_time.values())))}, in the same order. A step "
         f"without a critic takes {saved} less time here ({together} where PPO has the same "
         f"groups), and {span(saving(large, peak))} less memory at {large[0]['run']['model']}'s "
-        f"size. Against a critic on the policy's own backbone, which was not raced, it saves "
+        f"size. Against a critic on the policy's own backbone{shared} it saves "
         f"{span(saving(ledger, 'seconds in all', 'ppo-shared'))} of the time, by length and group, "
         f"and {span(saving(large, peak, 'ppo-shared'))} of the memory.",
         f"- **Limits:** one model of {tiny:,} parameters; sums that are about equally hard, where "

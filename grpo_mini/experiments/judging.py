@@ -22,7 +22,7 @@ from .. import grpo as grpo_file
 from .. import ppo as ppo_file
 from ..advantages import compute_relative_rewards
 from ..tasks import TASKS
-from .evidence import NOT_YET_RECORDED
+from .evidence import NOT_YET_RECORDED, RACES
 from .judges import Reward, length_bonus, offset, scale, shifted
 from .record import read_lines
 from .statistics import (
@@ -60,7 +60,6 @@ from .verdicts import (
 RISE = 0.1  # of accuracy: what a training has to bring before one speaks of learning
 MATTERS = 0.05  # of memory or time
 EXACT = 1e-4  # what a relative reward may change by rounding
-RACES = {"sums": "race"}  # the experiment that is the race on each task
 
 
 def seeds_of(*groups: list[Run]) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ...experiments.evidence import RACES
 from ...experiments.look import LOOKS, MEANT, RULE, TICK
 from ...experiments.statistics import RUNS, at, band, bootstrap, contrast, curve, load
 from .base import Lab, choice, flag
@@ -12,7 +13,13 @@ SETTINGS = {  # label of the recorded setting -> name in the legend
     "ppo": "PPO",
     "ppo-groups": "PPO with GRPO's groups",
     "ppo-lam0.95": "PPO with lambda 0.95",
+    "rloo": "RLOO",
+    "ppo-warm": "PPO, critic warmed up",
+    "ppo-taught": "PPO, critic taught four times",
+    "ppo-shared": "PPO, critic on its backbone",
 }
+OF_PPO = {"color": MEANT["PPO"]["color"]}
+PLACES = (MEANT["GRPO"], MEANT["PPO"], *LOOKS, LOOKS[2] | OF_PPO, LOOKS[3] | OF_PPO)
 AXES = {"samples": "samples", "tokens": "tokens", "processor seconds": "cpu_seconds"}
 METRICS = {
     "right answers": "eval_accuracy",
@@ -25,7 +32,7 @@ class RaceViewer(Lab):
     """Which is ahead, counted in what?
 
     Args:
-        runs: folder with the recorded experiments, of which "race" is shown.
+        runs: folder with the recorded experiments, of which the race on sums is shown.
 
     Raises:
         FileNotFoundError: no race is recorded there; the message says how to make it.
@@ -41,12 +48,16 @@ class RaceViewer(Lab):
         "groups": {"ppo-groups": True, "x": "processor seconds"},
         "each seed": {"single": True},
         "length": {"metric": "response tokens"},
+        "critics": {"grpo": False, "ppo-warm": True, "ppo-taught": True, "ppo-shared": True},
+        "no critic": {"ppo": False, "rloo": True},
     }
     height = 4.0
 
     def __init__(self, runs: str | Path = RUNS):
-        recorded = load("race", Path(runs))
+        recorded = load(RACES["sums"], Path(runs))
         self.runs = {label: recorded[label] for label in SETTINGS if label in recorded}
+        known = {"x", "metric", "single", *self.runs}
+        self.presets = {name: p for name, p in self.presets.items() if known.issuperset(p)}
         self._bands: dict[tuple, dict] = {}
         super().__init__()
 
@@ -103,7 +114,7 @@ class RaceViewer(Lab):
     @staticmethod
     def draw(figure, numbers):
         (axes,) = axes_of(figure, left=0.08)
-        places = dict(zip(SETTINGS, (MEANT["GRPO"], MEANT["PPO"], *LOOKS[:2]), strict=True))
+        places = dict(zip(SETTINGS, PLACES, strict=True))
         for label, found in numbers["shown"].items():
             look, name = places[label], SETTINGS[label]
             axes.plot(found["x"], found["mean"], label=f"{name}, {len(found['seeds'])} seeds",
