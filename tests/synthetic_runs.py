@@ -91,7 +91,7 @@ def run(
             row |= {"eval_high": accuracy + 0.04, "eval_reward": accuracy}
             row |= {"eval_think_share": accuracy, "eval_length": 12 + 24 * accuracy}
         rows.append(row)
-    config = {"seed": seed, "group_size": size, **setting.options}
+    config = {"seed": seed, "group_size": size, "aggregation": "token", **setting.options}
     algorithm = "GRPOTrainer" if is_grpo else "PPOTrainer"
     header = {"algorithm": algorithm, "config": config, "experiment": name, "setting": label}
     if experiment.samples_at_end:

@@ -4,6 +4,7 @@ import pytest
 
 from grpo_mini.experiments import judging, verdicts
 from grpo_mini.experiments.claims import CLAIMS
+from grpo_mini.experiments.evidence import RACES
 from grpo_mini.experiments.statistics import Interval, load
 from grpo_mini.experiments.verdicts import (
     FAILS,
@@ -173,6 +174,16 @@ def test_the_runs_decide(tmp_path, number, ends, knobs, says):
     assert verdict.word == says, verdict
     assert set(verdict.files) == set(READS[number])
     assert bool(verdict.condition) or says != ONLY_WHEN
+
+
+@pytest.mark.parametrize("better", [None, *judging.PPOS])
+def test_the_second_race_is_lost_to_any_one_rival(tmp_path, monkeypatch, better):
+    monkeypatch.setitem(RACES, "sums", "race-sums")
+    write(tmp_path, {("race-sums", better): 0.95}, only=("race-sums",))
+    verdict = BY_NUMBER["C1"].verdict(tmp_path)
+    assert verdict.word == (FAILS if better else HOLDS)
+    assert verdict.files == ("race-sums",)
+    assert all(name in verdict.measured for name in judging.PPOS.values())
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from grpo_mini.experiments import headline
+from grpo_mini.experiments.evidence import RACES
+from grpo_mini.experiments.judging import PPOS
 from grpo_mini.experiments.statistics import RUNS
 from grpo_mini.experiments.verdicts import SIGNS, kind
 from tests.synthetic_runs import write, write_cost
@@ -48,7 +50,7 @@ def test_three_sentences_that_change_with_the_runs(runs, tmp_path):
     assert len(before) == 3 and all(line.startswith("- **") for line in before)
     assert "after 15,360 samples" in before[0] and "(3 seeds each" in before[0]
     assert "GRPO loses to no PPO that was raced" in before[0]
-    assert "In the same time GRPO is ahead" in before[1]
+    assert "In the same time GRPO is ahead" in before[1] and "not raced" in before[1]
     assert "GRPO is surely ahead nowhere, and PPO nowhere." in before[2]
     ends = {("race", "grpo"): 0.5, ("judges", "grpo-offset"): 0.9, ("judges", "ppo-length"): 0.9}
     write(tmp_path, ends, only=("race", "judges"), seeds=3, cheaper=0.0)
@@ -57,6 +59,16 @@ def test_three_sentences_that_change_with_the_runs(runs, tmp_path):
     assert "a PPO does better" in after[0] and "In the same time PPO is ahead" in after[1]
     assert "GRPO is surely ahead where some questions have higher rewards (0." in after[2]
     assert "and PPO where length is rewarded too (-0." in after[2]
+
+
+def test_the_second_race_speaks_of_every_rival(runs, tmp_path, monkeypatch):
+    monkeypatch.setitem(RACES, "sums", "race-sums")
+    write(tmp_path, {("race-sums", "ppo-shared"): 0.9}, only=("race-sums",), seeds=3)
+    found = headline.sentences(tmp_path)
+    assert "after 7,680 samples" in found[0] and "a PPO does better" in found[0]
+    for name in PPOS.values():
+        assert f"] {name.removeprefix('PPO ')}" in found[0]
+    assert "not raced" not in found[1] and "a loss that is a mean over all tokens" in found[2]
 
 
 def test_the_runs_that_cannot_tell_say_how_far_apart_they_may_be(runs, tmp_path):

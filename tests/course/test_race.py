@@ -10,6 +10,7 @@ from grpo_mini.course import predictions, theory
 from grpo_mini.course.ledger import chips, editions, ledger
 from grpo_mini.course.widgets.race import SETTINGS, RaceViewer
 from grpo_mini.experiments.claims import CLAIMS
+from grpo_mini.experiments.evidence import RACES
 from grpo_mini.experiments.record import add_line, read_lines
 from grpo_mini.experiments.statistics import bootstrap, curve, difference, final, load
 from grpo_mini.experiments.verdicts import SIGNS
@@ -86,7 +87,7 @@ def test_the_gap_is_taken_seed_by_seed_and_put_into_a_word(viewer):
 
 
 def test_nothing_shown_says_so(viewer):
-    viewer.set(**dict.fromkeys(SETTINGS, False))
+    viewer.set(**dict.fromkeys(viewer.runs, False))
     assert "Nothing is shown" in viewer.words.value
 
 
@@ -100,6 +101,22 @@ def test_a_second_look_reads_nothing(viewer, monkeypatch):
 def test_without_runs_it_says_how_to_make_them(tmp_path):
     with pytest.raises(FileNotFoundError, match="grpo_mini experiment race --out"):
         RaceViewer(tmp_path)
+
+
+def test_it_shows_every_contender_of_the_race_that_is_shown(viewer, tmp_path, monkeypatch):
+    assert "critics" not in viewer.presets and "ppo-shared" not in viewer.controls
+    monkeypatch.setitem(RACES, "sums", "race-sums")
+    write(tmp_path, {("race-sums", "ppo-shared"): 0.9}, noise=0.0, only=("race-sums",))
+    second = RaceViewer(tmp_path)
+    assert list(second.runs) == list(SETTINGS), "and none is missing in the legend"
+    looks = set()
+    for label in SETTINGS:
+        second.set(**dict.fromkeys(SETTINGS, False) | {label: True})
+        (line,) = second.figure.axes[0].get_lines()[:1]
+        looks.add((line.get_color(), line.get_linestyle(), line.get_marker()))
+    assert len(looks) == len(SETTINGS)
+    second.preset("critics")
+    assert "PPO, critic on its backbone <b>0.90 [0.90, 0.90]" in second.words.value
 
 
 def test_the_static_view_has_picture_and_sentence(viewer):
