@@ -4,6 +4,7 @@ Shapes: B samples, T response tokens, G = group_size. The samples of one group a
 """
 
 from collections.abc import Callable
+from math import inf
 
 import torch
 from torch import Tensor
@@ -12,8 +13,11 @@ from torch import Tensor
 FLOOR = 0.1
 
 
-def _grouped(rewards_B: Tensor, group_size: int) -> Tensor:
+def _grouped(rewards_B: Tensor, group_size: int, unscored: bool = False) -> Tensor:
     """View rewards [B] as [B // G, G], without an incomplete last group.
+
+    Args:
+        unscored: whether NaN may stand for samples that no reward function applied to.
 
     Raises:
         ValueError: not one-dimensional, group_size below 2, no complete group, NaN or infinite.
@@ -30,18 +34,21 @@ def _grouped(rewards_B: Tensor, group_size: int) -> Tensor:
         raise ValueError(
             f"group_size={group_size} needs at least {group_size} rewards, got {len(rewards_B)}"
         )
-    if not torch.isfinite(rewards_B).all():
-        bad = int((~torch.isfinite(rewards_B)).nonzero()[0])
-        raise ValueError(f"reward {bad} is {rewards_B[bad].item()}; rewards must be finite")
+    bad = (~torch.isfinite(rewards_B) & ~(rewards_B.isnan() & unscored)).nonzero().flatten()
+    if len(bad):
+        raise ValueError(f"reward {bad[0]} is {rewards_B[bad[0]].item()}; rewards must be finite")
     complete = len(rewards_B) // group_size * group_size
     rewards = rewards_B[:complete]
     return (rewards if rewards.is_floating_point() else rewards.float()).view(-1, group_size)
 
 
 def silent_groups(rewards_B: Tensor, group_size: int) -> Tensor:
-    """True for each group [B // G] whose rewards are all equal: it has nothing to teach."""
-    rewards = _grouped(rewards_B, group_size)
-    return (rewards == rewards[:, :1]).all(dim=1)
+    """True for each group [B // G] whose rewards are all equal: it has nothing to teach.
+
+    NaN marks a sample that was not scored; a group with fewer than two others is silent.
+    """
+    groups = _grouped(rewards_B, group_size, unscored=True)
+    return ~(groups.nan_to_num(inf).amin(dim=1) < groups.nan_to_num(-inf).amax(dim=1))
 
 
 def compare_scored(
@@ -125,8 +132,9 @@ def standardize(
     Args:
         advantages: any shape.
         mask: the same shape; where it is 0 the value counts for nothing and becomes 0.
-        floor: below this standard deviation there is little to compare, and the values are only
-            centred: divided by it, a critic's small errors would shout as loud as rewards.
+        floor: below this standard deviation, in the rewards' unit, there is little to compare, and
+            the values are only centred: divided by it, a critic's small errors would shout as loud
+            as rewards. The default suits rewards of about 1; 0 divides whatever the spread.
 
     Returns:
         The same shape. Equal advantages give exactly 0.

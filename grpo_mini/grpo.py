@@ -6,12 +6,11 @@ Shao et al. 2024, arXiv 2402.03300. Read it beside ppo.py: the files differ in t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 
 import torch
 from torch import Tensor
 
-from .advantages import compare_scored, compute_relative_rewards, standardize
+from .advantages import compare_scored, compute_relative_rewards, silent_groups, standardize
 from .rollout import Rollout
 from .support.measure import mean_and_spread
 from .support.requirements import require
@@ -24,13 +23,14 @@ class GRPOConfig(TrainerConfig):
 
     Where the defaults differ from the source's, and why: groups of 8 and not 4, because a group of
     4 is silent more often; no standardisation over the batch, because after group normalisation it
-    only multiplies by 1 / sqrt(1 - f), with f the share of silent groups.
+    only multiplies by sqrt(G / ((G - 1)(1 - f))), with f the share of silent groups.
 
     Attributes:
         group_size: responses to each prompt.
         use_group_normalization: divide by the group's standard deviation.
         relative_reward_weight, baseline_reward_weight: the mix, see `compute_relative_rewards`.
-        standardize_advantages: `standardize` over the batch too, as the source does.
+        standardize_advantages: `standardize` over the batch too, as the source does, but with
+            the floor of `standardize`.
         grpo_epochs: updates on each batch.
     """
 
@@ -87,8 +87,7 @@ class GRPOTrainer(Trainer):
         advantages_B = standardize(relative_B) if config.standardize_advantages else relative_B
         with self.clock("score"):
             ref_log_probs, costs_BT = self.reference_log_probs(rollout)
-        groups = rewards_B[: len(rollout)].view(-1, config.group_size)
-        silent = ~(groups.nan_to_num(inf).amin(dim=1) < groups.nan_to_num(-inf).amax(dim=1))
+        silent = silent_groups(rewards_B, config.group_size)
         raw_mean, raw_std = mean_and_spread(rewards_B)
         metrics = {
             "raw_reward_mean": raw_mean,
@@ -102,10 +101,8 @@ class GRPOTrainer(Trainer):
             # Compared inside the group too, but never divided by a standard deviation: where all
             # rewards are equal, a difference of nothing but KL would be blown up to 1.
             costs_B = costs_BT.sum(dim=1)
-            advantages_B = (
-                advantages_B
-                - compute_relative_rewards(costs_B, config.group_size, normalize=False)[0]
-            )
+            costs, _ = compute_relative_rewards(costs_B, config.group_size, normalize=False)
+            advantages_B = advantages_B - costs
             metrics["kl"] = (costs_B.sum() / rollout.mask_BT.sum() / config.kl_coef).item()
         metrics["advantage_mean"] = advantages_B.mean().item()
         metrics["advantage_std"] = advantages_B.std(correction=0).item()

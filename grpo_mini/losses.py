@@ -119,9 +119,11 @@ def kl_penalty(log_probs: Tensor, ref_log_probs: Tensor, estimator: str = "k3") 
 
     ``k1`` = -d, ``k2`` = d**2 / 2, ``k3`` = exp(d) - 1 - d with d = log ref - log pi (Schulman,
     "Approximating KL divergence", 2020). As values k1 and k3 are unbiased. As losses they differ:
-    on-policy, the expected gradient of k1 is 0, k2 gives that of KL(pi || ref), and k3 gives that
-    of KL(ref || pi) (arXiv 2506.09477). All of this if a response's tokens are summed: with a mean
-    over its tokens, even k1 is left with a gradient, which pulls on the length.
+    on-policy, at a given prefix, the expected gradient of k1 is 0, k2 gives that of KL(pi || ref),
+    and k3 gives that of KL(ref || pi) (arXiv 2506.09477). Summed over a response k1's is still 0,
+    but k2 and k3 leave out how a token changes what comes after it; only k1 as a reward has the
+    whole gradient. With a mean over a response's tokens even k1 as a loss is left with one, which
+    pulls on the length.
     """
     _require_alike("log_probs", log_probs, ref_log_probs=ref_log_probs)
     difference = ref_log_probs - log_probs
@@ -142,14 +144,15 @@ def value_loss(
     With ``clip`` the critic may move at most ``clip`` from ``old_values`` and the larger of the
     two errors counts (PPO's reference implementation; arXiv 2005.12729).
     """
-    _require_alike("values", values, returns=returns)
+    old = values if old_values is None else old_values
+    _require_alike("values", values, returns=returns, old_values=old)
     error = (values - returns) ** 2
     if clip is None:
         return error
     _require_at_least_0(clip=clip)
     if old_values is None:
         raise ValueError("value_loss with clip needs old_values, the values before the update")
-    clipped = old_values + (values - old_values).clamp(-clip, clip)
+    clipped = old + (values - old).clamp(-clip, clip)
     return torch.maximum(error, (clipped - returns) ** 2)
 
 
@@ -192,7 +195,8 @@ def aggregate(
     """Per-token losses -> one number.
 
     ``sequence``: mean over samples of the mean over each one's tokens (GRPO, arXiv 2402.03300).
-    ``token``: one mean over all tokens of the batch (DAPO, arXiv 2503.14476).
+    ``token``: one mean over all tokens of the batch, as TRL and verl do it (DAPO, arXiv 2503.14476,
+    equation 8, writes the mean over one question's group).
     ``constant``: sum / (B * length), no division by a response's own length (Dr. GRPO, arXiv
     2503.20783).
     """

@@ -57,8 +57,9 @@ def load_model(
     Args:
         name: a folder, or the id of a model on the Hugging Face hub.
         device: where to put it; None takes `default_device()`.
-        dtype: of the weights. Keep float32 for training: a learning rate of 1e-6 is lost in
-            bfloat16 weights. `TrainerConfig.autocast` makes the products bfloat16 instead.
+        dtype: of the weights; "auto" takes what the folder has. Keep float32 for training: a
+            learning rate of 1e-6 is lost in bfloat16 weights. `TrainerConfig.autocast` makes the
+            products bfloat16 instead.
 
     Raises:
         FileNotFoundError: neither a folder nor the cache nor the hub has it.
@@ -246,10 +247,10 @@ class ScalarHead(nn.Module):
         self.head.to(device=backbone.device, dtype=backbone.dtype)
 
     @classmethod
-    def from_pretrained(cls, name: str | Path = TINY_QWEN, device=None, **attributes):
+    def from_pretrained(cls, name: str | Path = TINY_QWEN, device=None, dtype=torch.float32, **own):
         """The backbone of any causal language model, and the head where the folder has one."""
-        backbone = load_pretrained(AutoModel, name, dtype=torch.float32, use_safetensors=True)
-        model = cls(backbone.to(checked_device(device)), **attributes).eval()
+        backbone = load_pretrained(AutoModel, name, dtype=dtype, use_safetensors=True)
+        model = cls(backbone.to(checked_device(device)), **own).eval()
         if (head := Path(name).expanduser() / "head.safetensors").exists():
             safetensors.load_model(model.head, head)
         return model
@@ -277,6 +278,8 @@ class Critic(ScalarHead):
 
 class RewardModel(ScalarHead):
     """A learned judge: prompt and completion -> one score, read at the end token.
+
+    It puts one behind every completion: what was cut off is judged as if it had ended there.
 
     Call it like any reward function. It is meant to be trained on preferences with the
     Bradley-Terry loss (InstructGPT, arXiv 2203.02155, equation 1).

@@ -91,7 +91,7 @@ class PPOTrainer(Trainer):
     def restore_models(self, checkpoint: Path) -> None:
         """Load what the policy's folder does not hold."""
         super().restore_models(checkpoint)
-        self.critic = Critic.from_pretrained(checkpoint / "critic", self.policy.device)
+        self.critic = Critic.from_pretrained(checkpoint / "critic", self.policy.device, "auto")
         self.critic_optimizer = self.make_optimizer(self.critic, self.config.critic_learning_rate)
 
     def train_step(self, batch_prompts: Sequence) -> dict[str, float]:
@@ -123,7 +123,8 @@ class PPOTrainer(Trainer):
         scored = (~rewards_B.isnan()).nonzero().flatten()
         if len(scored) == 0:  # no reward function applied to any: no step
             nothing = torch.zeros_like(rollout.log_probs_BT)
-            return Batch(rollout, nothing, nothing), {"advantage_mean": 0.0, "advantage_std": 0.0}
+            metrics = {"advantage_mean": 0.0, "advantage_std": 0.0}
+            return Batch(rollout, nothing, nothing, returns=nothing), metrics
         if len(scored) < len(rollout):
             rollout, rewards_B = rollout.select(scored), rewards_B[scored]
         mask_BT = rollout.mask_BT

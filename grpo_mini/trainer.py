@@ -84,7 +84,7 @@ class TrainerConfig:
         gradient_checkpointing: compute each layer a second time for its gradient instead of keeping
             what is inside it; changes memory and seconds, not results.
         aggregation: how token losses become one number, see `losses.aggregate`. The GRPO paper
-            takes "sequence", but under it even a constant added to all rewards pulls on the length.
+            takes "sequence", but under it even a constant baseline pulls on the length.
         kl_coef: weight of the KL penalty to the frozen start policy; 0 needs no reference.
         kl_in_reward: subtract it from the reward, with k1, which as a reward pulls along the
             gradient of KL(policy || reference); else `kl_estimator` of it is a term of the loss.
@@ -242,7 +242,8 @@ class Trainer(Resumable):
     def restore_models(self, checkpoint: Path) -> None:
         """Load what the policy's folder does not hold."""
         if self.reference is not None:
-            self.reference = frozen_copy(load_model(checkpoint / "reference", self.policy.device))
+            model = load_model(checkpoint / "reference", self.policy.device, "auto")
+            self.reference = frozen_copy(model)
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Every optimiser, by the role of the model it trains."""
@@ -659,7 +660,7 @@ def evaluate(
     Args:
         config: says how to sample.
         full_reward: an answer is right if it is paid so much, up to rounding, or more.
-        step: updates so far, for the reward function.
+        step: batches trained on so far, for the reward function.
 
     Raises:
         ValueError: there are no problems, or they are no records.

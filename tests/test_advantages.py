@@ -165,6 +165,14 @@ def test_only_the_silent_group_is_silenced():
     assert relative(rewards, 2, normalize=False).tolist() == [0.0, 0.0, -0.5, 0.5]
 
 
+def test_a_sample_that_was_not_scored_makes_no_group_speak():
+    nan, inf = float("nan"), float("inf")
+    rewards = torch.tensor([1.0, nan, 1.0, 0.0, nan, 1.0, nan, nan, 2.0, nan, nan, nan])
+    assert silent_groups(rewards, 3).tolist() == [True, False, True, True]
+    with pytest.raises(ValueError, match="reward 2 is inf"):
+        silent_groups(torch.tensor([nan, 1.0, inf, 0.0]), 2)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_two_rewards_one_rounding_step_apart_are_not_silent(dtype):
     one = torch.ones(1, dtype=dtype)
@@ -409,6 +417,8 @@ def test_a_batch_needs_at_least_one_complete_group(function, count):
 @pytest.mark.parametrize("function", GROUPED)
 @pytest.mark.parametrize("value", [NAN, float("inf"), float("-inf")])
 def test_rewards_must_be_finite(function, value):
+    if function is silent_groups and value != value:
+        pytest.skip("there it marks a sample that was not scored")
     with pytest.raises(ValueError, match=rf"reward 2 is {value}; rewards must be finite"):
         function(torch.tensor([0.0, 1.0, value, 0.0]), 2)
 

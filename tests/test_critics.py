@@ -24,8 +24,10 @@ def test_a_warm_up_teaches_the_critic_and_leaves_the_policy_alone():
     assert torch.equal(weights(trainer.policy), policy)
     assert not torch.equal(weights(trainer.critic), critic)
     assert trainer.history[-1]["value_loss"] > 0
+    assert "log_prob_distance" not in trainer.history[-1], "nobody scored the policy"
     trainer.train(1)
     assert not torch.equal(weights(trainer.policy), policy)
+    assert trainer.history[-1]["log_prob_distance"] < 1e-5
 
 
 def test_without_its_switches_it_is_ppo_to_the_last_bit():
@@ -54,6 +56,25 @@ def test_a_shared_trunk_has_one_optimiser_and_moves_with_the_values():
     head = weights(trainer.critic.head)
     trainer.train(1)
     assert not torch.equal(weights(trainer.critic.head), head)
+    assert trainer.history[-1]["grad_norm"] > 0
+    assert "value_grad_norm" not in trainer.history[-1], "there is no critic of its own"
+
+
+def test_a_shared_trunk_goes_on_as_one_model(tmp_path):
+    trainer = SharedTrunkPPO(PPOConfig(kl_coef=0.1, **SMALL))
+    trainer.train(2, tmp_path, save_every=2)
+    again = SharedTrunkPPO.load(tmp_path)
+    assert again.critic.backbone is again.policy.base_model
+    assert torch.equal(weights(again.critic.head), weights(trainer.critic.head))
+    for each in (trainer, again):
+        each.train(1)
+    assert torch.equal(weights(again.policy), weights(trainer.policy))
+    assert torch.equal(weights(again.critic.head), weights(trainer.critic.head))
+
+
+def test_a_shared_trunk_refuses_what_it_would_forget():
+    with pytest.raises(ValueError, match="no entropy bonus"):
+        SharedTrunkPPO(PPOConfig(entropy_coef=0.01, **SMALL))
 
 
 @pytest.mark.parametrize("label", contenders())

@@ -1,6 +1,7 @@
 """Experiments: every setting trains, variants are the papers', judges as biased as they say."""
 
 import dataclasses
+from math import isfinite
 from statistics import fmean
 
 import pytest
@@ -139,6 +140,47 @@ def test_dynamic_sampling_keeps_the_first_groups_that_say_something():
     assert metrics["silent_group_share"] == 0.5
     batch, _ = trainer.compute_advantages(rollout, torch.zeros(8))
     assert not batch.advantages.any()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"baseline": "others", "use_group_normalization": False}, {"groups_kept": 3}],
+    ids=["others", "groups kept"],
+)
+def test_a_sample_that_was_not_scored_moves_nobody(options):
+    config = VariantConfig(group_size=4, prompts_per_step=3, device="cpu", **options)
+    trainer, nan = VariantTrainer(config), float("nan")
+    rollout = trainer.generate_responses(trainer.next_prompts())
+    rewards = torch.tensor([1.0, nan, 0, nan, nan, nan, nan, 2, 0, 1, 1, 0])
+    batch, metrics = trainer.compute_advantages(rollout, rewards)
+    assert metrics["silent_group_share"] == pytest.approx(1 / 3)
+    assert all(map(isfinite, batch.advantages.flatten()))
+    if "baseline" in options:
+        third = 2 / 3
+        expected = [1, 0, -1, 0, 0, 0, 0, 0, -third, third, third, -third]
+        assert batch.advantages[:, 0].tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"baseline": "others"}, "use_group_normalization=False"),
+        ({"baseline": "others", "use_group_normalization": False, "baseline_reward_weight": 0.5},
+         "baseline_reward_weight=0"),
+        ({"mini_batches": 2, "grpo_epochs": 2}, "uses each sample once"),
+    ],
+)  # fmt: skip
+def test_switches_that_would_be_dropped_are_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        VariantConfig(**options)
+
+
+def test_more_mini_batches_than_samples_are_as_many_as_samples():
+    config = VariantConfig(group_size=2, prompts_per_step=1, mini_batches=5, device="cpu")
+    trainer = VariantTrainer(config)
+    rollout = trainer.generate_responses(trainer.next_prompts())
+    batch, _ = trainer.compute_advantages(rollout, torch.tensor([1.0, 0.0]))
+    assert trainer.update(batch, 1)["grad_norm"] > 0
 
 
 def test_mini_batches_use_each_sample_once_and_each_weighs_as_much(monkeypatch):

@@ -210,6 +210,15 @@ def test_what_has_no_counterpart_is_refused_by_name(name, tmp_path, capsys):
     assert not (tmp_path / "x").exists()
 
 
+def test_a_reward_that_counts_steps_is_refused_where_trl_counts_others(tmp_path, capsys):
+    source = "def reward(completions, trainer_state, **columns): return [0.0] * len(completions)\n"
+    (tmp_path / "mine.py").write_text(source, encoding="utf-8")
+    options = ["--to", "trl", "--reward", str(tmp_path / "mine.py"), "--train-problems", "64"]
+    assert main(["handover", str(tmp_path / "x"), *options, "--grpo-epochs", "2"]) == 2
+    assert "global_step counts batches here" in capsys.readouterr().err
+    assert main(["handover", str(tmp_path / "x"), *options]) == 0
+
+
 def test_several_refusals_are_told_together(tmp_path, capsys):
     options = [*REFUSED["kl_in_reward"], *REFUSED["standardize_advantages"]]
     main(["handover", str(tmp_path / "x"), "--to", "trl", "--train-problems", "64", *options])

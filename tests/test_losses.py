@@ -252,6 +252,39 @@ def test_k3_keeps_its_digits_near_0():
     assert penalty == pytest.approx(1e-3**2 / 2 + 1e-3**3 / 6, rel=1e-3)
 
 
+def test_summed_over_a_response_only_k1_as_a_reward_has_the_whole_gradient():
+    """Two tokens of three kinds, all nine responses: what each estimator leaves out."""
+    torch.manual_seed(0)
+    first, then = torch.randn(3).double(), torch.randn(3, 3).double()
+    ref_first, ref_then = (torch.randn_like(each).log_softmax(-1) for each in (first, then))
+    first.requires_grad_(), then.requires_grad_()
+    one, two = first.log_softmax(-1), then.log_softmax(-1)
+    log_probs = torch.stack([one.unsqueeze(1).expand(3, 3), two], dim=-1).reshape(9, 2)
+    reference = torch.stack([ref_first.unsqueeze(1).expand(3, 3), ref_then], -1).reshape(9, 2)
+    whole, ref_whole = log_probs.sum(dim=1), reference.sum(dim=1)
+    chance = whole.detach().exp()
+
+    def gradient(value):
+        found = torch.autograd.grad(value, (first, then), retain_graph=True)
+        return torch.cat([each.flatten() for each in found])
+
+    forward = gradient((whole.exp() * (whole - ref_whole)).sum())
+    reverse = gradient((ref_whole.exp() * (ref_whole - whole)).sum())
+    as_loss = {
+        name: gradient((chance * kl_penalty(log_probs, reference, name).sum(dim=1)).sum())
+        for name in KL_ESTIMATORS
+    }
+    paid = kl_penalty(log_probs, reference, "k1").sum(dim=1).detach()
+    assert as_loss["k1"].abs().max() < 1e-12
+    assert torch.allclose(gradient((chance * paid * whole).sum()), forward)
+    for name, meant in (("k2", forward), ("k3", reverse)):
+        apart = (as_loss[name] - meant).abs()
+        assert apart.max() > 0.01, name
+    # k2 forgets what the first token changes later, k3 reads prefixes of the policy.
+    assert torch.allclose(as_loss["k2"][3:], forward[3:])
+    assert torch.allclose(as_loss["k3"][:3], reverse[:3])
+
+
 def test_an_unknown_estimator_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="unknown KL estimator 'k4'; there are: k1, k2, k3"):
         kl_penalty(torch.zeros(1, 1), torch.zeros(1, 1), "k4")
@@ -285,6 +318,12 @@ def test_value_loss_with_clip_takes_the_larger_of_two_errors(value, loss, gradie
 def test_old_values_without_clip_change_nothing():
     values, returns = torch.tensor([[1.0]]), torch.tensor([[3.0]])
     assert value_loss(values, returns, old_values=torch.zeros(1, 1)).item() == 4.0
+
+
+def test_old_values_of_one_response_are_not_stretched_over_the_tokens():
+    """[B] where [B, T] was meant would pass, where B is T."""
+    with pytest.raises(ValueError, match="old_values must have the shape of values"):
+        value_loss(torch.zeros(3, 3), torch.zeros(3, 3), old_values=torch.zeros(3), clip=0.5)
 
 
 def test_clipping_the_value_loss_needs_the_old_values():

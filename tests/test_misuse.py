@@ -543,6 +543,18 @@ def test_f18_what_nobody_scored_teaches_nothing(small_trainer, algorithm):
     assert math.isfinite(trainer.train(1)[-1]["reward_mean"])
 
 
+def test_f18_where_nobody_is_scored_no_policy_moves(small_trainer, algorithm):
+    def none(completions, **columns):
+        return [None] * len(completions)
+
+    trainer = small_trainer(algorithm, reward=none, entropy_coef=0.01)
+    before = [parameter.detach().clone() for parameter in trainer.policy.parameters()]
+    trainer.train(1)
+    if algorithm == "ppo":
+        for parameter, was in zip(trainer.policy.parameters(), before, strict=True):
+            assert torch.equal(parameter, was)
+
+
 # ---------------------------------------------------------------------------- types and ranges
 
 

@@ -409,6 +409,23 @@ def test_what_was_frozen_and_how_it_attends_stays_so(small_trainer, tmp_path):
         assert torch.equal(mine, its)
 
 
+def test_reference_and_critic_stay_as_the_policy_is(small_trainer, tmp_path):
+    model, tokenizer = load_policy(device="cpu", dtype=torch.bfloat16)
+    model.set_attn_implementation("eager")
+    trainer = small_trainer("ppo", model=(model, tokenizer), reward=halves, kl_coef=0.1)
+    trainer.train(2, tmp_path, save_every=1)
+    again = Trainer.load(tmp_path, reward=halves)
+    for each in (again.policy, again.reference, again.critic.backbone):
+        assert each.dtype == torch.bfloat16
+        assert each.config._attn_implementation == "eager"
+    assert again.critic.head.weight.dtype == torch.bfloat16
+    for each in (trainer, again):
+        each.train(1)
+    for role, mine in trainer.models().items():
+        for one, other in zip(mine.parameters(), again.models()[role].parameters(), strict=True):
+            assert torch.equal(one, other), role
+
+
 def test_a_checkpoint_of_a_device_that_is_not_here_says_so(small_trainer, tmp_path):
     trainer = small_trainer(reward=halves, device=None)
     trainer.train(1, tmp_path, save_every=1)

@@ -123,21 +123,24 @@ def token_grid(rows: list[list[str]], masks: list[list[int]], ends: list[str]) -
 
 
 def table(rows: list[dict[str, object]]) -> HTML:
-    """Rows with the same keys as a table; numbers stand on the right under their column's name,
+    """Rows with the same keys as a table; a column of numbers stands on the right under its name,
     floats have three digits."""
 
-    def side(value: object) -> str:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return "right" if is_number or value == "–" else "left"  # which stands for a number
+    def is_number(value: object) -> bool:
+        plain = isinstance(value, int | float) and not isinstance(value, bool)
+        return plain or value == "–"  # which stands for a number
 
-    def cell(value: object) -> str:
+    sides = {
+        name: "right" if all(is_number(row[name]) for row in rows) else "left" for name in rows[0]
+    }
+
+    def cell(name: str, value: object) -> str:
         # Adding 0.0 makes a plain 0 of -0.0, which depends on the machine.
         text = f"{round(value, 3) + 0.0:.3f}" if isinstance(value, float) else str(value)
-        return f"<td style='text-align:{side(value)}'>{html.escape(text, quote=False)}</td>"
+        return f"<td style='text-align:{sides[name]}'>{html.escape(text, quote=False)}</td>"
 
     head = "".join(
-        f"<th style='text-align:{side(value)}'>{html.escape(name)}</th>"
-        for name, value in rows[0].items()
+        f"<th style='text-align:{side}'>{html.escape(name)}</th>" for name, side in sides.items()
     )
-    body = "".join(f"<tr>{''.join(map(cell, row.values()))}</tr>" for row in rows)
+    body = "".join(f"<tr>{''.join(cell(name, row[name]) for name in sides)}</tr>" for row in rows)
     return HTML(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")

@@ -99,7 +99,7 @@ SUSPECTS = {
         ("relative_reward_mean", "log_prob_distance", "grad_norm"),
     ),
     "token-mean": Suspect(
-        "the loss is one mean over all tokens, and was to be a mean per response",
+        "the loss is one mean over all tokens, where a mean per response was meant",
         ("policy_loss", "grad_norm"),
         ("relative_reward_mean", "log_prob_distance"),
     ),
@@ -112,7 +112,7 @@ SUSPECTS = {
         spares=("relative_reward_mean", "policy_loss", "log_prob_distance"),
     ),
     "batch-std": Suspect(
-        "rewards are divided by the batch's standard deviation, and were to be by the group's",
+        "rewards are divided by the batch's standard deviation, not by the group's",
         spares=("relative_reward_mean",),
     ),
     "shifted-groups": Suspect(

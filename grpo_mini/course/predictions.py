@@ -284,7 +284,7 @@ QUESTIONS = {
         "Seen from the first token the reward of 1 has shrunk to 0.8 to the power of 7, less than "
         "the chance that the critic had promised. A critic trained with the discount promises "
         "less; then early tokens are not blamed, but hear next to nothing of the reward. Language "
-        "models are trained with gamma 1.",
+        "models are mostly trained with gamma 1.",
     ),
     "9.A": Question(
         "The judge adds 2 to every response of one prompt. Two of the six are right, four are "

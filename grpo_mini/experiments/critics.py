@@ -1,7 +1,9 @@
 """The critics that PPO is raced with: warmed up, taught more often, on the policy's own trunk."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+import safetensors.torch as safetensors
 import torch
 from torch import Tensor
 
@@ -20,7 +22,7 @@ class CriticConfig(PPOConfig):
     Attributes:
         warmup_steps: first steps on which only the critic learns (value pre-training, VAPO, arXiv
             2504.05118, section 4.1). Their samples count like any others.
-        critic_epochs: updates of the critic on each batch.
+        critic_epochs: updates of the critic on each batch, if PPO makes one; else so many more.
         warmup_epochs: the same, while it is warmed up.
     """
 
@@ -52,7 +54,10 @@ class CriticTrainer(PPOTrainer):
                 metrics = super().update(silent, more)
             finally:
                 self.critic_alone = False
-        return metrics if warming else super().update(batch, epochs)
+        if not warming:
+            return super().update(batch, epochs)
+        unseen = ("kl", "log_prob_distance")  # nobody scored the policy
+        return {name: value for name, value in metrics.items() if name not in unseen}
 
     def compute_loss(self, batch: Batch) -> Tensor:
         """PPO's loss, or the critic's term alone, without a pass through the policy."""
@@ -65,10 +70,16 @@ class CriticTrainer(PPOTrainer):
 
 
 class SharedTrunkPPO(PPOTrainer):
-    """PPO whose value head sits on the policy's own backbone: one model, one forward pass."""
+    """PPO whose value head sits on the policy's own backbone: one model, one forward pass.
+
+    The backbone hears both losses, so `grad_norm` is that of their sum. The head's own gradient is
+    not clipped, which Adam hardly notices. Where rewards teach the critic only, the head learns.
+    """
 
     def __init__(self, *args, **kwargs):
         Trainer.__init__(self, *args, **kwargs)
+        if self.config.entropy_coef:
+            raise ValueError("SharedTrunkPPO has no entropy bonus: set entropy_coef=0")
         self.critic = Critic(self.policy.base_model)
         head = {"params": self.critic.head.parameters(), "lr": self.config.critic_learning_rate}
         self.policy_optimizer.add_param_group(head)
@@ -76,6 +87,17 @@ class SharedTrunkPPO(PPOTrainer):
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One, for policy and head."""
         return Trainer.optimizers(self)
+
+    def restore_models(self, checkpoint: Path) -> None:
+        """Load the head; its backbone is the policy's."""
+        Trainer.restore_models(self, checkpoint)
+        safetensors.load_model(self.critic.head, checkpoint / "critic" / "head.safetensors")
+
+    def update(self, batch: Batch, epochs: int) -> dict[str, float]:
+        """As PPO; a gradient of the critic alone is nowhere to be seen."""
+        metrics = super().update(batch, epochs)
+        del metrics["value_grad_norm"]
+        return metrics
 
     def compute_log_probs_and_values(
         self, rollout: Rollout

@@ -1,7 +1,7 @@
 """What each metric of a training means, and what is healthy."""
 
 METRICS = {
-    "step": "updates done so far",
+    "step": "batches trained on so far",
     "reward_mean": "mean reward of the samples; it should rise",
     "reward_std": "spread of the rewards of the batch; 0 means that there is nothing to compare",
     "think_share": "share of responses that think first; rises if thinking pays",
@@ -26,7 +26,7 @@ METRICS = {
     "group_baseline_mean": "GRPO: mean of the group means",
     "silent_group_share": "GRPO: groups with equal rewards, which teach nothing; below 0.5",
     "advantage_mean": "near 0 by construction",
-    "advantage_std": "1 after standardisation; the hidden part of the step size",
+    "advantage_std": "1 after standardisation above its floor; the hidden part of the step size",
     "value_loss": "PPO: squared error of the critic, mean per token; should fall",
     "value_grad_norm": "PPO: length of the critic's gradient before clipping",
     "explained_variance": "PPO: share of the returns' variance the critic knows; none if all equal",

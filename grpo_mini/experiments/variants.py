@@ -10,7 +10,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..advantages import leave_one_out, silent_groups
+from ..advantages import (
+    compare_scored,
+    compute_relative_rewards,
+    leave_one_out,
+    silent_groups,
+)
 from ..grpo import GRPOConfig, GRPOTrainer
 from ..losses import clipped_surrogate
 from ..rollout import Rollout
@@ -23,15 +28,17 @@ class VariantConfig(GRPOConfig):
     """The switches; as they stand, GRPO.
 
     Attributes:
-        baseline: "group", or "others" for leave-one-out (RLOO, arXiv 2402.14740).
+        baseline: "group", or "others" for leave-one-out (RLOO, arXiv 2402.14740), which knows
+            neither a scale nor a mix.
         importance: "token" is PPO's clipped ratio; "sequence" has one ratio a response, the
-            geometric mean of its tokens' (GSPO, arXiv 2507.18071, equation 7); "detached" clips
+            geometric mean of its tokens' (GSPO, arXiv 2507.18071, equation 7, if the aggregation
+            is "sequence"); "detached" clips
             the ratio but not the gradient (CISPO, arXiv 2506.13585, equation 4).
         groups_kept: dynamic sampling (DAPO, arXiv 2503.14476, section 3.2): of the step's groups,
             so many that are not silent; None keeps all.
         mixed_groups: as the source groups: neighbours of the batch, whatever their prompts.
         mini_batches: parts of a batch, drawn anew each time, each with an update of its own. From
-            the second on a ratio is not 1, though no sample is used twice.
+            the second on a ratio is not 1, though no sample is used twice: not with `grpo_epochs`.
     """
 
     baseline: str = "group"
@@ -47,6 +54,17 @@ class VariantConfig(GRPOConfig):
         require(self, "at least", mini_batches=1)
         if self.groups_kept is not None:
             require(self, "at least", groups_kept=1)
+        plain = not self.use_group_normalization and self.baseline_reward_weight == 0
+        if self.baseline == "others" and not (plain and self.relative_reward_weight == 1):
+            raise ValueError(
+                "baseline='others' is the reward minus the others' mean: set "
+                "use_group_normalization=False, relative_reward_weight=1, baseline_reward_weight=0"
+            )
+        if self.mini_batches > 1 and self.grpo_epochs > 1:
+            raise ValueError(
+                f"mini_batches={self.mini_batches} uses each sample once: set grpo_epochs=1, got "
+                f"{self.grpo_epochs}"
+            )
 
 
 class VariantTrainer(GRPOTrainer):
@@ -63,7 +81,10 @@ class VariantTrainer(GRPOTrainer):
         """Rewards compared inside the group, or with the others of the group."""
         relative, baselines = super().compute_relative_rewards(rewards_B)
         if self.config.baseline == "others":
-            relative = leave_one_out(rewards_B, self.config.group_size)
+            size = self.config.group_size
+            if rewards_B.isnan().any():  # no reward function applied to some
+                return compare_scored(rewards_B, size, others)
+            relative, _ = others(rewards_B, size)
         return relative, baselines
 
     def compute_advantages(self, rollout: Rollout, rewards_B: Tensor) -> tuple[Batch, dict]:
@@ -73,7 +94,7 @@ class VariantTrainer(GRPOTrainer):
         size = self.config.group_size
         silent = silent_groups(rewards_B, size)
         kept = (~silent).nonzero().flatten()[: self.config.groups_kept]
-        if len(kept) == 0:  # nothing to learn from: a step without an update
+        if len(kept) == 0:  # nothing to learn from: no update, unless KL or entropy make one
             kept = torch.arange(1, device=rewards_B.device)
         rows = (kept.unsqueeze(1) * size + torch.arange(size, device=kept.device)).flatten()
         batch, metrics = super().compute_advantages(rollout.select(rows), rewards_B[rows])
@@ -87,7 +108,7 @@ class VariantTrainer(GRPOTrainer):
         device = batch.advantages.device
         order = torch.randperm(len(batch.rollout), generator=self.generator, device=device)
         found = []
-        for rows in order.tensor_split(parts):
+        for rows in order.tensor_split(min(parts, len(order))):
             part = batch.select(rows)
             part = replace(part, weights=self.weights(part.rollout))
             found.append(super().update(part, epochs))
@@ -106,6 +127,12 @@ class VariantTrainer(GRPOTrainer):
         if config.importance == "detached":
             return detached_surrogate(log_probs, rollout.log_probs_BT, batch.advantages, low, high)
         return super().surrogate(batch, log_probs)
+
+
+def others(rewards_B: Tensor, group_size: int) -> tuple[Tensor, Tensor]:
+    """Rewards minus the mean of the others of the group, and the groups' means."""
+    _, baselines = compute_relative_rewards(rewards_B, group_size, normalize=False)
+    return leave_one_out(rewards_B, group_size), baselines
 
 
 def sequence_surrogate(

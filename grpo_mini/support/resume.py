@@ -120,13 +120,11 @@ class Resumable:
             model, tokenizer = cls.load_policy(checkpoint / "policy", **given)
         except ValueError as error:
             raise CheckpointError(f"{checkpoint} cannot go on here: {error}") from error
-        model.set_attn_implementation(about["attention"])
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name not in about["frozen"])
         # The checkpoint holds the critic, wherever it came from.
         own = {"critic_model_name": None} if hasattr(config, "critic_model_name") else {}
-        handed = {"dataset": dataset, "eval_dataset": eval_dataset}
-        trainer = kind(replace(config, **own), reward, model=model, tokenizer=tokenizer, **handed)
+        trainer = kind(replace(config, **own), reward, dataset, model, tokenizer, eval_dataset)
         trainer.config = config
         for name, now in trainer.identity().items():
             if now != about[name]:
@@ -136,6 +134,9 @@ class Resumable:
                        "It is of another version")
                 )  # fmt: skip
         trainer.restore_models(checkpoint)
+        for role, restored in trainer.models().items():
+            if role != "critic" or config.critic_model_name is None:
+                getattr(restored, "backbone", restored).set_attn_implementation(about["attention"])
         state = torch.load(checkpoint / "state.pt", weights_only=True, map_location="cpu")
         for role, optimizer in trainer.optimizers().items():
             optimizer.load_state_dict(state["optimizers"][role])

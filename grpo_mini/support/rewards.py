@@ -2,7 +2,7 @@
 
 A reward function gets keyword arguments, each a list with an entry a completion: ``prompts``,
 ``completions``, ``completion_ids``, ``truncated`` and the data set's columns; and besides
-``trainer_state``, whose ``global_step`` counts the updates so far. (TRL's ``log_extra`` and
+``trainer_state``, whose ``global_step`` counts the batches so far. (TRL's ``log_extra`` and
 ``log_metric`` are there too, and keep nothing.) It returns a list of numbers, None where it does
 not apply. It may be a coroutine function. Several are added up, with weights.
 """
@@ -124,7 +124,7 @@ def call_reward(
         batch_prompts: records or bare prompts, each answered by equally many neighbours of the
             rollout. A record's other columns are handed on, one copy a response.
         weights: of the functions in the sum; None: 1 each.
-        step: updates so far, for ``trainer_state``.
+        step: batches trained on so far, for ``trainer_state``.
 
     Returns:
         The rewards; NaN where every function returned None.

@@ -303,7 +303,7 @@ def test_a_picture_has_both_twins_and_the_sentence_its_ends():
         firsts = [line.get_ydata()[0] for line in axes.lines]
         assert firsts == [healthy[metric], sick[metric]]
     words = case_file.in_words("H", EVIDENCE["the critic"])
-    assert f"in step 1 {sick['value_loss']:.3g}, the twin {healthy['value_loss']:.3g}" in words
+    assert f"in step 1: {sick['value_loss']:.3g}, the twin {healthy['value_loss']:.3g}" in words
     assert words.count("(differs)") == 2
 
 

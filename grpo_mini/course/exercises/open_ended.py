@@ -350,7 +350,7 @@ exercise(
         "of `rollout.texts`.",
         "Thinking is what makes answers right here. A reward for it teaches being right by a "
         "detour.",
-        "Pay for answering at once, for an even answer, for a certain digit.",
+        "Pay for answering at once, for an even answer, for a certain digit of it.",
     ),
 )
 

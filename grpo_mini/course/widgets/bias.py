@@ -113,6 +113,10 @@ class BiasLab(Lab):
     def sentence(numbers):
         turned, swapped = numbers["turned"], numbers["swapped"]
         paid = f"Response 1 earns {numbers['rewards'][0]:.2f} and is paid {numbers['paid'][0]:.2f}."
+        if numbers["paid"] == numbers["rewards"]:
+            return (
+                f"{paid} This judge has no bias yet, and the advantages are those of the verifier."
+            )
         if numbers["largest"] < 1e-4:
             return (
                 f"{paid} With the {numbers['baseline']} the advantages are <b>those of the "

@@ -69,7 +69,7 @@ def in_words(letter: str, metrics: Sequence[str], runs: Path = RUNS) -> str:
         first = "before training" if metric == "eval_accuracy" else "in step 1"
         mark = " (differs)" if first == "in step 1" and cases.differs(a[0], b[0]) else ""
         parts.append(
-            f"{NAMES[metric]}: {first} {a[0]:.3g}, the twin {b[0]:.3g}{mark}; at the end "
+            f"{NAMES[metric]} {first}: {a[0]:.3g}, the twin {b[0]:.3g}{mark}; at the end: "
             f"{a[-1]:.3g} and {b[-1]:.3g}"
         )
     return ". ".join(part[0].upper() + part[1:] for part in parts) + "."
@@ -176,7 +176,7 @@ class CaseFile(Shown):
 
     def brief(self) -> str:
         """What everybody sees."""
-        return f"<b>Case {self.letter}</b>{figure_html(self.letter, BRIEF, self.runs)}"
+        return f"<div><b>Case {self.letter}</b></div>{figure_html(self.letter, BRIEF, self.runs)}"
 
     def points(self) -> int:
         """What the case is worth, if it is solved now or was."""

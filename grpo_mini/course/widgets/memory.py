@@ -76,6 +76,8 @@ class MemoryPlanner(Lab):
         parts = {name: step[phase][name] / GB for name in PARTS}
         return {
             "model": state["model"],
+            "precision": state["precision"],
+            "pass_tokens": max(state["pass_tokens"], state["response"]),
             "step": {p: [held[name] / GB for name in PARTS] for p, held in step.items()},
             "phase": phase,
             "peak": most / GB,
@@ -118,7 +120,8 @@ class MemoryPlanner(Lab):
         if numbers["fits"] is None:
             fits = f"fits <b>none</b> of {', '.join(map(str, CARDS[:-1]))} and {CARDS[-1]} GB"
         return (
-            f"A step of the {numbers['model']} holds at most <b>{numbers['peak']:.2f} GB</b>, in "
-            f"its {numbers['phase']}; the largest part is {name} with {numbers['size']:.2f} GB. It "
+            f"In {numbers['precision']} and passes of {numbers['pass_tokens']:,} tokens a step of "
+            f"the {numbers['model']} holds at most <b>{numbers['peak']:.2f} GB</b>, in its "
+            f"{numbers['phase']}; the largest part is {name} with {numbers['size']:.2f} GB. It "
             f"{fits}."
         )

@@ -41,8 +41,10 @@ def advantages_of(method: str, rewards: Tensor, baseline: float, critic: float) 
 
 
 @lru_cache(64)
-def walk(method: str, baseline: float, size: int, rate: float, seed: int) -> list[dict]:
-    """A training of `STEPS` steps of ``size`` samples each, from the same start.
+def walk(
+    method: str, baseline: float, size: int, rate: float, seed: int, steps: int = STEPS
+) -> list[dict]:
+    """A training of ``steps`` steps of ``size`` samples each, from the same start.
 
     Returns:
         A row a moment, the last one after all steps: the policy's probabilities, its expected
@@ -50,7 +52,7 @@ def walk(method: str, baseline: float, size: int, rate: float, seed: int) -> lis
     """
     logits, generator = torch.tensor(LOGITS), torch.Generator().manual_seed(seed)
     critic, rows = 0.5, []
-    for _ in range(STEPS + 1):
+    for _ in range(steps + 1):
         probs = logits.softmax(dim=0)
         drawn = torch.multinomial(probs, size, True, generator=generator)
         rewards = REWARDS[drawn]

@@ -86,13 +86,13 @@ def settings(start: Start) -> list[Setting]:
         ),
         mapped(
             "gradient_checkpointing",
-            "TRL's default is True: a fifth more time; memory, not results",
+            "True there: memory and time, not results",
             gradient_checkpointing=c.gradient_checkpointing,
         ),
         mapped("group_size", num_generations=c.group_size),
         mapped(
             "grpo_epochs",
-            f"max_steps counts updates: {start.steps} batches, each used {c.grpo_epochs} times",
+            f"max_steps counts updates: {start.steps} batches, {c.grpo_epochs} of each",
             num_iterations=c.grpo_epochs, max_steps=start.steps * c.grpo_epochs,
         ),
         mapped("max_new_tokens", max_completion_length=c.max_new_tokens),
@@ -307,10 +307,16 @@ def write_trl(start: Start, folder: Path, made_by: dict) -> None:
     """Fill the folder.
 
     Raises:
-        ValueError: settings without a counterpart in TRL, by name.
+        ValueError: settings without a counterpart in TRL, by name; or a reward that asks for the
+            training's state, where TRL counts otherwise.
     """
     if not isinstance(start.config, GRPOConfig):
         raise ValueError(NO_PPO)
+    if start.reward.wants_state and start.config.grpo_epochs > 1:
+        raise ValueError(
+            "the reward asks for trainer_state, whose global_step counts batches here and updates "
+            f"in TRL, {start.config.grpo_epochs} a batch: set grpo_epochs=1, or do without it"
+        )
     found = settled(ENGINE, start.config, settings(start))
     data = folder / "data"
     data.mkdir(parents=True)
