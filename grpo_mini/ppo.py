@@ -123,8 +123,7 @@ class PPOTrainer(Trainer):
         scored = (~rewards_B.isnan()).nonzero().flatten()
         if len(scored) == 0:  # no reward function applied to any: no step
             nothing = torch.zeros_like(rollout.log_probs_BT)
-            metrics = {"advantage_mean": 0.0, "advantage_std": 0.0}
-            return Batch(rollout, nothing, nothing, returns=nothing), metrics
+            return Batch(rollout, nothing, nothing), {"advantage_mean": 0.0, "advantage_std": 0.0}
         if len(scored) < len(rollout):
             rollout, rewards_B = rollout.select(scored), rewards_B[scored]
         mask_BT = rollout.mask_BT

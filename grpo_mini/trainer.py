@@ -392,7 +392,7 @@ class Trainer(Resumable):
             teaches_B = torch.ones_like(teaches_B)
         critic_learns = batch.returns is not None
         rows = torch.ones_like(teaches_B) if critic_learns else teaches_B
-        rows = rows.nonzero().flatten().tolist()
+        rows = (rows & batch.weights.any(dim=1)).nonzero().flatten().tolist()
         parts = micro_batches(rollout, rows, config.micro_batch_tokens)
         self._sums.clear()
         norms: dict[str, float] = defaultdict(float)

@@ -392,7 +392,7 @@ def batch_gradients(
 
 
 def between_prompts(rewards_B: Tensor, group_size: int) -> float:
-    """Share of the rewards' variance that lies between prompts, without bias (one-way ANOVA)."""
+    """Share of the variance of rewards that lies between prompts, of unbiased parts (ANOVA)."""
     groups = rewards_B.double().view(-1, group_size)
     within = groups.var(dim=1).mean()
     between = groups.mean(dim=1).var() - within / group_size
@@ -419,7 +419,10 @@ class Microscope:
                 self.critics[name].teach(rollout, rewards, UPDATES)
 
     def fresh(self, batches: int, purpose: str) -> Iterator[tuple[Rollout, Tensor]]:
-        """Rollouts and rewards of questions that the training does not ask, by the policy now."""
+        """Rollouts and rewards of questions drawn anew, by the policy now.
+
+        One in some hundred is also among those of the training, which a step hardly ever asks.
+        """
         trainer, config = self.trainer, self.trainer.config
         seed = random.Random(f"{purpose}/{trainer.step}").randrange(1 << 30)
         size = config.prompts_per_step
@@ -444,7 +447,8 @@ class Microscope:
         """What critics expect along some responses, and what comes of going on from there.
 
         The policy itself goes on, `CONTINUED` times from each place (VinePPO, arXiv 2410.01679,
-        takes that for its values).
+        takes that for its values). Each continuation has the room of a whole response: what is
+        compared are values where a limit is not near.
 
         Returns:
             ``token``: how many tokens are written; ``length``: of how many; ``truth``: share of the

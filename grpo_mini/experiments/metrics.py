@@ -19,7 +19,7 @@ METRICS = {
     "seconds_reward": "time in the reward function",
     "seconds_score": "time in reference and critic before the update",
     "seconds_update": "time in forward, backward and optimiser steps",
-    "raw_reward_mean": "GRPO: as reward_mean, under the source's name",
+    "raw_reward_mean": "GRPO: as reward_mean, under the source's name; of the groups that are kept",
     "raw_reward_std": "GRPO: spread of the rewards of the whole batch",
     "relative_reward_mean": "GRPO: near 0 by construction; else the groups are wrong",
     "relative_reward_std": "GRPO: sqrt((1 - f)(G - 1)/G) after group normalisation, f silent share",

@@ -53,6 +53,16 @@ def test_a_table_aligns_numbers_and_escapes_text():
     assert "&lt;think&gt;" in page and "0.123" in page and "text-align:right'>3" in page
 
 
+def test_a_column_of_a_table_stands_on_one_side_head_included():
+    """On the right if all of it are numbers; a dash stands for one."""
+    rows = [
+        {"name": "–", "size": 1, "share": "–", "word": True, "mixed": 0.5},
+        {"name": "b", "size": 2.5, "share": 0.25, "word": False, "mixed": "0.50 [0.1, 0.9]"},
+    ]
+    sides = re.findall(r"text-align:(\w+)", table(rows).data)
+    assert sides == ["left", "right", "right", "left", "left"] * 3
+
+
 def test_preflight_is_green_here():
     card = preflight()
     assert card.status == "ok", card

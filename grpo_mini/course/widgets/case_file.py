@@ -49,8 +49,10 @@ def picture(letter: str, metrics: Sequence[str], runs: Path = RUNS) -> Figure:
             (healthy, MEANT["right"], "healthy twin"),
             (sick, MEANT["wrong"], f"case {letter}"),
         ):
-            axes.plot(*curve(run, "step", metric), label=name, linewidth=2, markersize=4,
-                      markevery=5, **look)  # fmt: skip
+            steps, values = curve(run, "step", metric)
+            every = 5 if len(values) > 10 else 1  # what is measured seldom shows where
+            axes.plot(steps, values, label=name, linewidth=2, markersize=4, markevery=every,
+                      **look)  # fmt: skip
         axes.set(title=NAMES[metric], xlabel="step")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         if metric in cases.WIDE:
