@@ -22,7 +22,8 @@ class CriticConfig(PPOConfig):
     Attributes:
         warmup_steps: first steps on which only the critic learns (value pre-training, VAPO, arXiv
             2504.05118, section 4.1). Their samples count like any others.
-        critic_epochs: updates of the critic on each batch, if PPO makes one; else so many more.
+        critic_epochs: updates of the critic on each batch, PPO's own one counted; what `ppo_epochs`
+            has beyond 1 comes on top.
         warmup_epochs: the same, while it is warmed up.
     """
 

@@ -22,7 +22,7 @@ from ..models import encode_prompts
 from ..rollout import logits_of, read_prompts, sample
 from ..support.checkpoints import atomic_write
 from ..support.rewards import call_reward, prompt_of
-from ..tasks.task import has_thought, is_right, parse_response
+from ..tasks.task import has_thought, is_right, parse_response, split_thought
 from ..trainer import Trainer
 from .look import (
     INK,
@@ -67,8 +67,9 @@ class Answer:
 
     @property
     def parts(self) -> tuple[str, str]:
-        """The thought and the answer, without their tags; all of it if it has another form."""
-        return parse_response(self.text) or ("", self.text)
+        """The thought and the answer, without their tags; what has another form keeps them."""
+        thought, rest = split_thought(self.text) if self.thinks else ("", self.text)
+        return parse_response(self.text) or (thought, rest)
 
 
 def questions_of(trainer: Trainer, number: int = NUMBER) -> list:

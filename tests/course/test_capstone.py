@@ -469,6 +469,7 @@ def runs(grpo, ppo, start=0.3, think=(0.2, 0.9), luck=0.0):
         ([0.80, 0.802, 0.801], [0.80, 0.801, 0.803], "ok", "as good as each other"),
         ([0.80, 0.70, 0.90], [0.80, 0.70, 0.85], "ok", "these seeds do not decide"),
         ([0.30, 0.35, 0.45], [0.80, 0.70, 0.85], "note", "PPO is better"),
+        ([0.10, 0.11, 0.12], [0.03, 0.04, 0.05], "note", "GRPO lost less"),
     ],
 )
 def test_three_seeds_are_judged_by_their_intervals(grpo, ppo, status, said):

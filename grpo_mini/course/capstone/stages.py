@@ -327,13 +327,16 @@ def comparison_card(runs: dict[str, list[Run]]) -> Card:
              for name, found in gains.items()]  # fmt: skip
     idle = max(final(run) for name in gains for run in runs[name]) < RARE
     said = "neither learned, so it says nothing of the two" if idle else SAID[kind(difference)]
+    if max(found.mean for found in gains.values()) < 0:
+        said = said.replace("is better", "lost less")
     lines.append(f"GRPO minus PPO at the end: {difference}: {said} (3 points would matter).")
     for name in ("grpo", "ppo"):
         a, b = (fmean(shares) for shares in zip(*map(thinks, runs[name]), strict=True))
         word = (
             "learned to think" if b > max(0.5, a) else "dropped thinking" if b < a / 2 else "thinks"
         )
-        lines.append(f"{name.upper()} {word}: {a:.0%} at the start, {b:.0%} at the end.")
+        each = ", ".join(f"{end:.0%}" for _, end in map(thinks, runs[name]))
+        lines.append(f"{name.upper()} {word}: {a:.0%} at the start, {b:.0%} at the end ({each}).")
     if gains["grpo"].low > 0:
         return Card("ok", "GRPO learned more than luck", tuple(lines))
     if gains["grpo"].high < 0:
