@@ -137,7 +137,10 @@ def table(rows: list[dict[str, object]]) -> HTML:
     def cell(name: str, value: object) -> str:
         # Adding 0.0 makes a plain 0 of -0.0, which depends on the machine.
         text = f"{round(value, 3) + 0.0:.3f}" if isinstance(value, float) else str(value)
-        return f"<td style='text-align:{sides[name]}'>{html.escape(text, quote=False)}</td>"
+        # A line may end behind a tag or a step of a thought, and never inside a sum.
+        pieces = re.split(r"(?<=[;>])(?=\S)", text)
+        shown = "<wbr>".join(html.escape(piece, quote=False) for piece in pieces)
+        return f"<td style='text-align:{sides[name]}'>{shown}</td>"
 
     head = "".join(
         f"<th style='text-align:{side}'>{html.escape(name)}</th>" for name, side in sides.items()
