@@ -543,7 +543,7 @@ def test_f18_what_nobody_scored_teaches_nothing(small_trainer, algorithm):
     assert math.isfinite(trainer.train(1)[-1]["reward_mean"])
 
 
-def test_f18_where_nobody_is_scored_no_policy_moves(small_trainer, algorithm):
+def test_f18_where_nobody_is_scored_an_entropy_bonus_is_no_error(small_trainer, algorithm):
     def none(completions, **columns):
         return [None] * len(completions)
 

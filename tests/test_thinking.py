@@ -26,7 +26,8 @@ def test_an_answer_is_taken_apart():
     assert Answer("", "<answer>6</answer>", True).parts == ("", "6")
     twice = "<think>1+2=3</think><answer>3</think><answer>6</answer>"
     assert Answer("", twice, False).parts == ("1+2=3", "<answer>3</think><answer>6</answer>")
-    for odd in ("<answer>6", "6", "<think>1+2", "<answer>1</answer><answer>2</answer>x"):
+    endless = f"<think>{'1' * 20_001}</think>"
+    for odd in (endless, "<answer>6", "6", "<think>1+2", "<answer>1</answer><answer>2</answer>x"):
         assert Answer("", odd, False).parts == ("", odd)
     assert in_words([thought, Answer("", "7", False)]) == "1 of 2 right, 1 of 2 think first"
 

@@ -68,8 +68,8 @@ class Answer:
     @property
     def parts(self) -> tuple[str, str]:
         """The thought and the answer, without their tags; what has another form keeps them."""
-        thought, rest = split_thought(self.text) if self.thinks else ("", self.text)
-        return parse_response(self.text) or (thought, rest)
+        begun = split_thought(self.text) if self.thinks else None
+        return parse_response(self.text) or begun or ("", self.text)
 
 
 def questions_of(trainer: Trainer, number: int = NUMBER) -> list:

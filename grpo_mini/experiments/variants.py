@@ -79,13 +79,11 @@ class VariantTrainer(GRPOTrainer):
 
     def compute_relative_rewards(self, rewards_B: Tensor) -> tuple[Tensor, Tensor]:
         """Rewards compared inside the group, or with the others of the group."""
-        relative, baselines = super().compute_relative_rewards(rewards_B)
-        if self.config.baseline == "others":
-            size = self.config.group_size
-            if rewards_B.isnan().any():  # no reward function applied to some
-                return compare_scored(rewards_B, size, others)
-            relative, _ = others(rewards_B, size)
-        return relative, baselines
+        if self.config.baseline == "group":
+            return super().compute_relative_rewards(rewards_B)
+        if rewards_B.isnan().any():  # no reward function applied to some
+            return compare_scored(rewards_B, self.config.group_size, others)
+        return others(rewards_B, self.config.group_size)
 
     def compute_advantages(self, rollout: Rollout, rewards_B: Tensor) -> tuple[Batch, dict]:
         """As GRPO; with dynamic sampling, of the first groups that are not silent."""

@@ -32,6 +32,7 @@ SAID = {  # of GRPO against PPO, by the interval of their difference
     "no difference seen": "they are as good as each other",
     "unclear": "these seeds do not decide",
 }
+LOST = SAID | {"better": "GRPO lost less", "worse": "PPO lost less"}  # where neither gained
 
 
 # ---------------------------------------------------------------------------- 1: the task
@@ -326,16 +327,16 @@ def comparison_card(runs: dict[str, list[Run]]) -> Card:
     lines = [f"{name.upper()} gains {found} over {len(runs[name])} seeds."
              for name, found in gains.items()]  # fmt: skip
     idle = max(final(run) for name in gains for run in runs[name]) < RARE
-    said = "neither learned, so it says nothing of the two" if idle else SAID[kind(difference)]
-    if max(found.mean for found in gains.values()) < 0:
-        said = said.replace("is better", "lost less")
+    words = LOST if max(found.mean for found in gains.values()) < 0 else SAID
+    said = "neither learned, so it says nothing of the two" if idle else words[kind(difference)]
     lines.append(f"GRPO minus PPO at the end: {difference}: {said} (3 points would matter).")
     for name in ("grpo", "ppo"):
-        a, b = (fmean(shares) for shares in zip(*map(thinks, runs[name]), strict=True))
+        starts, ends = zip(*map(thinks, runs[name]), strict=True)
+        a, b = fmean(starts), fmean(ends)
         word = (
             "learned to think" if b > max(0.5, a) else "dropped thinking" if b < a / 2 else "thinks"
         )
-        each = ", ".join(f"{end:.0%}" for _, end in map(thinks, runs[name]))
+        each = ", ".join(f"{end:.0%}" for end in ends)
         lines.append(f"{name.upper()} {word}: {a:.0%} at the start, {b:.0%} at the end ({each}).")
     if gains["grpo"].low > 0:
         return Card("ok", "GRPO learned more than luck", tuple(lines))

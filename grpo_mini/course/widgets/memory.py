@@ -61,13 +61,14 @@ class MemoryPlanner(Lab):
 
     @staticmethod
     def compute(state):
+        pass_tokens = max(state["pass_tokens"], state["response"])
         step = forecast(
             GEOMETRIES[state["model"]],
             state["precision"],
             samples=state["prompts"] * state["group"],
             group=state["group"],
             response=state["response"],
-            pass_tokens=max(state["pass_tokens"], state["response"]),
+            pass_tokens=pass_tokens,
             reference=state["reference"],
             critic=state["critic"],
             checkpointing=state["twice"],
@@ -77,7 +78,7 @@ class MemoryPlanner(Lab):
         return {
             "model": state["model"],
             "precision": state["precision"],
-            "pass_tokens": max(state["pass_tokens"], state["response"]),
+            "pass_tokens": pass_tokens,
             "step": {p: [held[name] / GB for name in PARTS] for p, held in step.items()},
             "phase": phase,
             "peak": most / GB,

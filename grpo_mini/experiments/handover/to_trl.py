@@ -94,7 +94,10 @@ def settings(start: Start) -> list[Setting]:
             "grpo_epochs",
             f"max_steps counts updates: {start.steps} batches, {c.grpo_epochs} of each",
             num_iterations=c.grpo_epochs, max_steps=start.steps * c.grpo_epochs,
-        ),
+        )
+        if c.grpo_epochs == 1 or not start.reward.wants_state
+        else refused("grpo_epochs", False, "the reward asks for trainer_state, whose global_step "
+                     "counts batches here and updates in TRL"),
         mapped("max_new_tokens", max_completion_length=c.max_new_tokens),
         mapped("temperature", temperature=c.temperature),
         mapped(
@@ -307,16 +310,10 @@ def write_trl(start: Start, folder: Path, made_by: dict) -> None:
     """Fill the folder.
 
     Raises:
-        ValueError: settings without a counterpart in TRL, by name; or a reward that asks for the
-            training's state, where TRL counts otherwise.
+        ValueError: settings without a counterpart in TRL, by name.
     """
     if not isinstance(start.config, GRPOConfig):
         raise ValueError(NO_PPO)
-    if start.reward.wants_state and start.config.grpo_epochs > 1:
-        raise ValueError(
-            "the reward asks for trainer_state, whose global_step counts batches here and updates "
-            f"in TRL, {start.config.grpo_epochs} a batch: set grpo_epochs=1, or do without it"
-        )
     found = settled(ENGINE, start.config, settings(start))
     data = folder / "data"
     data.mkdir(parents=True)
